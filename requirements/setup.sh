@@ -54,7 +54,8 @@ install_group() {
     gguf)
         need_compiler
         # only the library that the bindings load: no command-line tools, no image projector
-        CMAKE_ARGS="-DLLAVA_BUILD=OFF ${CMAKE_ARGS:-}" SKBUILD_BUILD_TARGETS=llama CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
+        CMAKE_ARGS="-DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$PWD/requirements/llama-library-only.cmake ${CMAKE_ARGS:-}" \
+            PATH="$PWD/$venv/bin:$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
             install --no-build-isolation -r requirements/gguf.txt
         ;;
     *) install --no-build-isolation -r "requirements/$1.txt" ;;

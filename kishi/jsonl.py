@@ -1,0 +1,67 @@
+"""JSON Lines, plain or zstd-compressed. Lines are split on newline bytes only, never on Unicode line separators."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The file's decompressed bytes (`.zst` by its ending)."""
+    with path.open("rb") as raw:
+        if path.suffix != ".zst":
+            yield raw
+            return
+        with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as stream:
+            yield io.BufferedReader(stream)  # type: ignore[type-var]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Each line of a file that this project wrote itself. Raises ValueError on a bad line; see `data_prep` for foreign files."""
+    with open_bytes(path) as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def encode_row(row: Row) -> bytes:
+    """One line: compact, keys in the given order, real letters rather than escapes."""
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> int:
+    """Write the file whole or not at all (temporary name, then rename); returns the number of rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    count = 0
+    with partial.open("wb") as raw:
+        # no checksum, size or time in the frame, one thread: equal rows give equal bytes
+        sink = zstandard.ZstdCompressor(level=9).stream_writer(raw, closefd=False) if path.suffix == ".zst" else raw
+        for row in rows:
+            sink.write(encode_row(row))
+            count += 1
+        if sink is not raw:
+            sink.close()
+    partial.replace(path)
+    return count
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add one line and flush it: for metrics that are read while the stage runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        stream.write(encode_row(row))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)

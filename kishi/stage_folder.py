@@ -1,0 +1,53 @@
+"""One stage's folder on disk: worked on as `<name>.partial`, renamed to `<name>` when its manifest is in it.
+
+A killed stage leaves its `.partial` folder; started again with the same fingerprint it goes on from there, otherwise the leftover is
+discarded. The old finished folder is only replaced once the new one is complete.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kishi import manifest
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """The places of one stage below `runs/<recipe>/`."""
+
+    final: Path
+
+    @property
+    def partial(self) -> Path:
+        """Where the stage writes."""
+        return self.final.with_name(self.final.name + ".partial")
+
+    @property
+    def _replaced(self) -> Path:
+        return self.final.with_name(self.final.name + ".replaced")
+
+    def recover(self) -> None:
+        """Finish a promotion that was interrupted between its two renames."""
+        if (self.partial / manifest.FILE_NAME).is_file():
+            self.promote()
+        elif self._replaced.exists() and not self.final.exists():
+            self._replaced.rename(self.final)
+        shutil.rmtree(self._replaced, ignore_errors=True)
+
+    def begin(self, fingerprint: str) -> bool:
+        """Make the partial folder ready; True when work of an earlier attempt with the same fingerprint is kept."""
+        note = self.partial / ".fingerprint"
+        if note.is_file() and note.read_text() == fingerprint:
+            return True
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        note.write_text(fingerprint)
+        return False
+
+    def promote(self) -> None:
+        """Put the complete partial folder in the place of the final one."""
+        if self.final.exists():
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            self.final.rename(self._replaced)
+        self.partial.rename(self.final)
+        shutil.rmtree(self._replaced, ignore_errors=True)

@@ -1,0 +1,23 @@
+"""What the runner hands to a stage: `run(job) -> facts` is the whole interface of every stage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.hardware import Hardware
+from recipes.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one stage.
+
+    `folder` is where the stage writes; after a kill it still holds what was written before (finished shards, checkpoints).
+    `inputs` are the finished, verified folders of earlier stages by stage name. The runner writes the manifest from the returned facts
+    and puts the folder in its final place; files whose names begin with a dot are the stage's own notes.
+    """
+
+    recipe: Recipe
+    hardware: Hardware
+    folder: Path
+    inputs: Mapping[str, Path]

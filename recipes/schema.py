@@ -1,0 +1,228 @@
+"""What a recipe may say. Unknown keys are errors; every number that decides what the model *is* has its place here.
+
+Reading a file into these models, and the messages for faults, are in `loading.py`. How a run is executed (GPUs, precision,
+kernels) is in `hardware.py`.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kishi.languages import Language
+from kishi.special_tokens import COUNT as SPECIAL_COUNT
+
+Tier = Literal["dirty", "clean"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Base of all parts of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Section):
+    """Documents from one place under one licence: JSON Lines (plain or .zst), parquet or plain text; a file or a folder of them."""
+
+    name: str = Field(min_length=1)
+    path: str = Field(min_length=1, description="relative to the repository's root, or absolute")
+    license: str = Field(min_length=1, description="SPDX identifier, or the words of the source")
+    tier: Tier = "clean"
+    language: Language | None = Field(None, description="of all its documents; default: each line's `lang`, else identified")
+
+
+class Corruption(Section):
+    """How the dirty tier is made from the clean one: the share of documents that get each fault (data_prep/corrupt.py)."""
+
+    markup: Share = 0.2
+    boilerplate: Share = 0.3
+    near_duplicates: Share = 0.2
+    exact_duplicates: Share = 0.1
+    mixed_languages: Share = 0.1
+    broken_encoding: Share = 0.1
+    personal_data: Share = 0.15
+
+
+class Filters(Section):
+    """Limits that a document must keep, and what is done to its lines."""
+
+    min_characters: Positive = 100
+    max_characters: Positive = 1_000_000
+    language_score: Share = Field(0.5, description="confidence of language identification below which a document goes")
+    max_duplicate_lines: Share = Field(0.3, description="share of characters in repeated lines")
+    max_non_alphabetic: Share = Field(0.5, description="share of characters that are neither letters nor spaces")
+    max_mean_word_length: float = Field(20.0, gt=0)
+
+
+class Data(Section):
+    """Sources, and how they become the corpus of each phase."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    mix: dict[Language, Share] = Field(description="share of each language by UTF-8 bytes")
+    corrupt: Corruption | None = Field(None, description="make a dirty tier from the clean sources")
+    light: Filters = Filters()
+    strict: Filters = Filters()
+    near_duplicate_similarity: Share = Field(0.7, description="Jaccard similarity of word shingles from which two documents count as one")
+    heldout: Share = Field(0.1, description="share of documents kept from training to measure on")
+
+    @model_validator(mode="after")
+    def _mix_adds_up(self) -> Self:
+        total = sum(self.mix.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"mix: shares add up to {total:g}, not 1")
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"sources: names must differ, got {', '.join(names)}")
+        return self
+
+
+class Tokenizer(Section):
+    """Byte-level BPE."""
+
+    vocab_size: Annotated[int, Field(ge=512, lt=65_500, multiple_of=128)]
+    sample_megabytes: float = Field(64, gt=0, description="text that the merges are learnt from, at most")
+    min_frequency: Positive = 2
+
+
+class Model(Section):
+    """A Qwen3-class dense decoder: RMSNorm, SwiGLU, RoPE, grouped-query attention, QK-norm, tied embeddings."""
+
+    layers: Positive
+    hidden_size: Annotated[int, Field(gt=0, multiple_of=64)]
+    ffn_hidden_size: Annotated[int, Field(gt=0, multiple_of=64)]
+    attention_heads: Positive
+    kv_heads: Positive
+    head_dim: Annotated[int, Field(gt=0, multiple_of=8)]
+    rope_theta: float = Field(10_000.0, gt=0)
+    norm_eps: float = Field(1e-6, gt=0)
+    init_std: float = Field(0.02, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.attention_heads % self.kv_heads:
+            raise ValueError(f"attention_heads ({self.attention_heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        return self
+
+    def parameters(self, vocab_size: int) -> int:
+        """Number of weights, the tied embedding counted once."""
+        attention = self.hidden_size * self.head_dim * 2 * (self.attention_heads + self.kv_heads)
+        norms = 2 * self.hidden_size + 2 * self.head_dim
+        layer = attention + 3 * self.hidden_size * self.ffn_hidden_size + norms
+        return vocab_size * self.hidden_size + self.layers * layer + self.hidden_size
+
+
+class Phase(Section):
+    """One stretch of pretraining on one tier. Phase 1 warms up and stays at the peak; phase 2 decays."""
+
+    tier: Tier
+    steps: Positive
+
+
+class Pretrain(Section):
+    """Warm-up-stable-decay over two phases that share one optimiser state."""
+
+    sequence_length: Positive
+    global_batch_size: Positive = Field(description="sequences a step, over all GPUs")
+    learning_rate: float = Field(gt=0)
+    min_learning_rate: float = Field(0.0, ge=0, description="reached at the end of phase 2")
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: float = Field(0.1, ge=0)
+    adam_beta1: Share = 0.9
+    adam_beta2: Share = 0.95
+    clip_grad: float = Field(1.0, gt=0)
+    evaluate_every: Positive
+    checkpoint_every: Positive
+    sample_tokens: Positive = 32
+    sample_prompts: dict[Language, str]
+    phases: tuple[Phase, Phase]
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Self:
+        if self.warmup_steps >= self.phases[0].steps:
+            raise ValueError(f"warmup_steps ({self.warmup_steps}) must be below the steps of phase 1 ({self.phases[0].steps})")
+        return self
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both phases."""
+        return self.phases[0].steps + self.phases[1].steps
+
+
+class Finetune(Section):
+    """What SFT and DPO share."""
+
+    path: str = Field(min_length=1, description="JSON Lines in TRL's conversational format")
+    license: str = Field(min_length=1)
+    epochs: float = Field(gt=0)
+    batch_size: Positive
+    learning_rate: float = Field(gt=0)
+    max_length: Positive
+    heldout: Share = 0.1
+
+
+class Sft(Finetune):
+    """Supervised fine-tuning, loss on the assistant's turns only."""
+
+
+class Dpo(Finetune):
+    """Direct preference optimisation (arXiv 2305.18290) from the SFT model, which is also the reference."""
+
+    beta: float = Field(0.1, gt=0)
+
+
+GgufType = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]
+
+
+class Gguf(Section):
+    """Which quantised files are made."""
+
+    types: tuple[GgufType, ...] = ("F16", "Q8_0", "Q4_K_M")
+
+
+class Task(Section):
+    """A multiple-choice set for lm-eval: JSON Lines with question, choices, answer (index), lang."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    path: str = Field(min_length=1)
+    license: str = Field(min_length=1)
+
+
+class Evaluation(Section):
+    """What every model is measured on, beside bits per byte of the held-out documents."""
+
+    tasks: tuple[Task, ...] = ()
+    prompts: dict[Language, str] = Field(description="what each model is asked to continue or answer in the report")
+
+
+class Recipe(Section):
+    """One whole run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1234
+    data: Data
+    tokenizer: Tokenizer
+    model: Model
+    pretrain: Pretrain
+    sft: Sft
+    dpo: Dpo
+    gguf: Gguf = Gguf()
+    eval: Evaluation
+
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """The languages of the mix, in its order."""
+        return tuple(self.data.mix)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        tiers = {source.tier for source in self.data.sources} | ({"dirty"} if self.data.corrupt else set())
+        for number, phase in enumerate(self.pretrain.phases, 1):
+            if phase.tier not in tiers:
+                raise ValueError(f"pretrain.phases.{number - 1}.tier: no source of tier {phase.tier} (and no data.corrupt to make one)")
+        for section, prompts in (("pretrain.sample_prompts", self.pretrain.sample_prompts), ("eval.prompts", self.eval.prompts)):
+            if missing := [language for language in self.languages if language not in prompts]:
+                raise ValueError(f"{section}: no prompt for {', '.join(missing)}")
+        if self.tokenizer.vocab_size < 256 + SPECIAL_COUNT:
+            raise ValueError(f"tokenizer.vocab_size: at least {256 + SPECIAL_COUNT} are needed for bytes and special tokens")
+        return self
