@@ -1,0 +1,53 @@
+# One line a target: everything is `python -m recipes.run RECIPE STAGE`.
+RECIPE ?= recipes/kishi-tiny.yaml
+ARGS ?=
+PYTHON_BIN := .venv/bin/python
+RUN = $(PYTHON_BIN) -m recipes.run $(RECIPE)
+GGUF = runs/$(basename $(notdir $(RECIPE)))/gguf/model-Q4_K_M.gguf
+export PYTHON
+
+.PHONY: help setup setup-dev doctor demo all status data tokenizer index pretrain-phase1 pretrain-phase2 export-hf sft dpo gguf eval report chat check test lock
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+setup: ## make .venv from the lock files (again: seconds)
+	@requirements/setup.sh
+setup-dev: ## the same, with what check and test need
+	@requirements/setup.sh core torch train bridge posttrain gguf eval dev
+doctor: ## what this machine can run, what is missing, and the fix
+	@python3 requirements/doctor.py
+demo: setup ## raw text in, quantised chat model out
+	@$(PYTHON_BIN) -m recipes.run recipes/kishi-tiny.yaml all
+all: ## every stage of RECIPE=...
+	@$(RUN) all $(ARGS)
+status: ## which stages are done, stale or missing
+	@$(RUN) status $(ARGS)
+data: ## clean, deduplicate and mix the sources
+	@$(RUN) data $(ARGS)
+tokenizer: ## train the tokenizer
+	@$(RUN) tokenizer $(ARGS)
+index: ## corpus to Megatron .bin/.idx
+	@$(RUN) index $(ARGS)
+pretrain-phase1: ## warm-up and stable, dirty text
+	@$(RUN) pretrain --phase 1 $(ARGS)
+pretrain-phase2: ## decay, clean text
+	@$(RUN) pretrain --phase 2 $(ARGS)
+export-hf: ## Megatron checkpoint to Hugging Face, with parity
+	@$(RUN) export-hf $(ARGS)
+sft: ## supervised fine-tuning
+	@$(RUN) sft $(ARGS)
+dpo: ## preference optimisation
+	@$(RUN) dpo $(ARGS)
+gguf: ## quantised files for llama.cpp
+	@$(RUN) gguf $(ARGS)
+eval: ## every model side by side
+	@$(RUN) eval $(ARGS)
+report: ## one HTML page
+	@$(RUN) report $(ARGS)
+chat: ## talk to the quantised model
+	@$(PYTHON_BIN) -m serve.chat $(GGUF)
+check: setup-dev ## style, types, import contracts
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
+test: setup-dev ## unit, contract and the tiny pipeline end to end
+	@$(PYTHON_BIN) -m pytest
+lock: ## re-make the lock files
+	@requirements/lock.sh
