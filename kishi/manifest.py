@@ -94,7 +94,9 @@ def read(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ArtefactError(f"not a valid manifest: {place} {first['msg']}", where=path, fix="delete the folder and run its stage again") from error
+        raise ArtefactError(
+            f"not a valid manifest: {place} {first['msg']}", where=path, fix="delete the folder and run its stage again"
+        ) from error
 
 
 def verify(folder: Path) -> Manifest:

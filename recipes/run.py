@@ -1,6 +1,6 @@
 """The only entry point.
 
-    python -m recipes.run RECIPE.yaml STAGE|all|status [--phase N] [--hw OVERLAY] [--set key=value ...] [--dry-run]
+python -m recipes.run RECIPE.yaml STAGE|all|status [--phase N] [--hw OVERLAY] [--set key=value ...] [--dry-run]
 """
 
 import argparse

@@ -35,7 +35,9 @@ def _memory_gb() -> float:
 def _gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
-    done = subprocess.run(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"], capture_output=True, text=True, check=False
+    )
     return [line for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
 
 

@@ -1,0 +1,70 @@
+"""Faults in recipes: all at once, with place and the nearest key."""
+
+from pathlib import Path
+
+import pytest
+
+from kishi.errors import RecipeError
+from recipes.loading import load_hardware, load_recipe
+from recipes.run import main
+
+TINY = Path("recipes/kishi-tiny.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_loads(path: Path) -> None:
+    assert load_recipe(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", sorted(Path("nemo_configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_overlay_loads(path: Path) -> None:
+    assert load_hardware(path.stem).processes >= 1
+
+
+def test_all_faults_are_reported_at_once_with_line_and_nearest_key(tmp_path: Path) -> None:
+    text = TINY.read_text()
+    text = text.replace("hidden_size: 256\n", "hiden_size: 256\n", 1).replace("vocab_size: 2048", "vocab_size: 2000")
+    text = text.replace("kk: 0.5, ru: 0.25", "kk: 0.7, ru: 0.25")
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, ["sft.epochs=-1"])
+    message = str(caught.value)
+    line = text[: text.index("hiden_size")].count("\n") + 1
+    assert f"bad.yaml:{line}  model.hiden_size  unknown key, did you mean hidden_size?" in message
+    assert "model.hidden_size  missing" in message
+    assert "tokenizer.vocab_size" in message and "multiple of 128" in message
+    assert "add up to 1.2" in message
+    assert "--set sft.epochs=-1  sft.epochs" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [("data.sources.7.path=x", "there is no"), ("nokey", "expected key=value"), ("modle.layers=3", "did you mean model?")],
+)
+def test_bad_overrides(override: str, expected: str) -> None:
+    with pytest.raises(RecipeError, match=expected.replace("?", r"\?")):
+        load_recipe(TINY, [override])
+
+
+def test_overrides_reach_lists_and_defaults() -> None:
+    recipe = load_recipe(TINY, ["pretrain.phases.1.steps=7", "data.light.min_characters=5", "data.sources.0.path=elsewhere"])
+    assert (recipe.pretrain.phases[1].steps, recipe.data.light.min_characters, recipe.data.sources[0].path) == (7, 5, "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a: [", "not valid YAML"), ("- 1", "mapping of sections"), ("name: a\nname: b", "given twice")]
+)
+def test_broken_files(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=expected):
+        load_recipe(path)
+
+
+def test_the_command_line_ends_with_2_and_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(TINY), "data", "--set", "seed=x"]) == 2
+    assert "--set seed=x  seed" in capsys.readouterr().err
+    assert main([str(TINY), "data", "--phase", "1"]) == 2
+    assert main(["recipes/none.yaml", "data"]) == 2
+    assert main([str(TINY), "data", "--hw", "toaster"]) == 2

@@ -1,0 +1,85 @@
+"""The runner with small real stages: skip, stale, refuse, resume."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kishi.errors import ArtefactError
+from recipes import runner
+from recipes.job import Job
+from recipes.loading import load_hardware, load_recipe
+from recipes.stages import ALL, Stage
+
+calls: list[str] = []
+
+
+def first(job: Job) -> dict[str, Any]:
+    """A stage that writes its seed, and fails halfway when told to."""
+    calls.append("first")
+    (job.folder / "shard").write_text(str(job.recipe.seed))
+    if job.recipe.gguf.types == ("F16",):
+        raise ArtefactError("told to fail")
+    return {"seed": job.recipe.seed}
+
+
+def second(job: Job) -> dict[str, Any]:
+    """A stage that reads the first."""
+    calls.append("second")
+    (job.folder / "copy").write_text((job.inputs["one"] / "shard").read_text())
+    return {}
+
+
+ONE = Stage("one", "here:first", (), ("gguf",))
+TWO = Stage("two", "here:second", ("one",), ())
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls.clear()
+    monkeypatch.setattr(runner, "RUNS", tmp_path)
+    monkeypatch.setattr(Stage, "load", lambda self: {"one": first, "two": second}[self.name])
+
+
+def _run(stage: Stage, *overrides: str) -> Any:
+    return runner.run_stage(stage, load_recipe(Path("recipes/kishi-tiny.yaml"), overrides), load_hardware("cpu"))
+
+
+def test_up_to_date_stages_do_nothing() -> None:
+    _run(ONE), _run(TWO), _run(ONE), _run(TWO)
+    assert calls == ["first", "second"]
+
+
+def test_a_changed_recipe_makes_the_chain_stale() -> None:
+    _run(ONE), _run(TWO)
+    assert _run(ONE, "seed=7").facts == {"seed": 7}
+    changed = load_recipe(Path("recipes/kishi-tiny.yaml"), ["seed=7"])
+    assert runner.state(ONE, changed)[0] == "done" and runner.state(TWO, changed)[0] == "stale"
+    _run(TWO, "seed=7")
+    assert calls == ["first", "second", "first", "second"]
+
+
+def test_a_missing_or_damaged_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="make one"):
+        _run(TWO)
+    _run(ONE)
+    (tmp_path / "kishi-tiny" / "one" / "shard").write_text("9999")
+    with pytest.raises(ArtefactError, match="sha256"):
+        _run(TWO)
+
+
+def test_a_failed_stage_leaves_nothing_that_looks_whole_and_goes_on_later(tmp_path: Path) -> None:
+    failing = "gguf.types=[F16]"
+    with pytest.raises(ArtefactError, match="told to fail"):
+        _run(ONE, failing)
+    assert not (tmp_path / "kishi-tiny" / "one").exists()
+    assert (tmp_path / "kishi-tiny" / "one.partial" / "shard").exists()
+    assert runner.state(ONE, load_recipe(Path("recipes/kishi-tiny.yaml"), [failing]))[0] == "partial"
+    assert _run(ONE).facts == {"seed": 1234}
+
+
+def test_inputs_come_before_their_readers() -> None:
+    seen: set[str] = set()
+    for stage in ALL.values():
+        assert set(stage.inputs) <= seen, stage.name
+        seen.add(stage.name)
