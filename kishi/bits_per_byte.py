@@ -1,8 +1,8 @@
 """Bits per byte of UTF-8 text: the loss that means the same for every tokenizer (DESIGN: `docs/metrics.md`).
 
 A document is scored from its first token on, given an end-of-text token before it; the closing end-of-text is not scored. Long
-documents are cut into windows; each window but the first is given the last half window as context, so that nearly every token
-is predicted from at least half a window of text. Method: strided perplexity as in the Hugging Face guide "Perplexity of fixed-length models".
+documents are cut into windows; each window but the first is given the last half window as context, so nearly every token
+is predicted from at least half a window of text. Method: strided perplexity ("Perplexity of fixed-length models", transformers guide).
 """
 
 import math

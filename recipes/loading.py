@@ -86,17 +86,17 @@ def _apply_override(values: dict[str, Any], lines: Lines, text: str) -> str | No
     if not equals or not key:
         return f"{where}  expected key=value"
     place: Path_ = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-    target: Any = values
+    target: Any = values  # a mapping or a list, as deep as the key goes
     for part in place[:-1]:
         if isinstance(target, dict) and target.get(part) is None:
             target[part] = {}
         if not _holds(target, part):
             return f"{where}  there is no {key}"
         target = target[part]
-    if isinstance(target, list) and not _holds(target, place[-1]) or not isinstance(target, dict | list):
+    if not isinstance(target, dict) and not _holds(target, place[-1]):
         return f"{where}  there is no {key}"
     try:
-        target[place[-1]] = yaml.safe_load(raw)
+        target[place[-1]] = yaml.safe_load(raw)  # _holds has checked the index of a list
     except yaml.YAMLError:
         return f"{where}  the value is not valid YAML"
     lines[place] = where
