@@ -1,0 +1,105 @@
+"""Makes a dirty tier from clean documents, so that cleaning has something true to do and can be scored.
+
+Each fault is one that web crawls really show. A document gets each fault with the recipe's probability, drawn from a generator
+seeded by the recipe's seed and the document's id: the order of documents does not matter. The faults done are kept in
+`Document.faults`.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from data_prep.document import Document
+from recipes.schema import Corruption
+
+BOILERPLATE = {
+    "kk": ("Басты бет | Жаңалықтар | Байланыс", "Барлық құқықтар қорғалған © 2024", "Осы жазбамен бөлісіңіз: Facebook Telegram WhatsApp"),
+    "ru": ("Главная | Новости | Контакты", "Все права защищены © 2024", "Поделиться: Facebook Telegram WhatsApp"),
+    "en": ("Home | News | Contact us", "All rights reserved © 2024", "Share this: Facebook Telegram WhatsApp"),
+}
+FOREIGN = (
+    "Кыргызстандын тоолору бийик жана кооз, жайкысын малчылар жайлоого көчүп чыгышат.",
+    "Bu cümle başka bir dilden alınmıştır ve bu belgeye ait değildir.",
+    "Dieser Absatz stammt aus einem anderen Dokument und gehört nicht hierher.",
+)
+Fault = Callable[[random.Random, Document], str]
+
+
+def corrupt(documents: Sequence[Document], rates: Corruption, seed: int) -> list[Document]:
+    """The dirty tier: every document once, damaged or not, plus exact and near duplicates of some."""
+    result = []
+    for document in documents:
+        draw = random.Random(f"{seed}:{document.id}")
+        damaged = _damage(draw, document, rates)
+        result.append(damaged)
+        if draw.random() < rates.exact_duplicates:
+            result.append(_copy(damaged, "exact_duplicate", damaged.text))
+        if draw.random() < rates.near_duplicates:
+            result.append(_copy(damaged, "near_duplicate", near_duplicate(draw, damaged)))
+    return result
+
+
+def _copy(document: Document, fault: str, text: str) -> Document:
+    return replace(document, id=f"{document.id}+{fault}", text=text, faults=(*document.faults, fault))
+
+
+def _damage(draw: random.Random, document: Document, rates: Corruption) -> Document:
+    text, faults = document.text, []
+    steps: tuple[tuple[str, float, Fault], ...] = (
+        ("personal_data", rates.personal_data, personal_data),
+        ("mixed_languages", rates.mixed_languages, mixed_languages),
+        ("boilerplate", rates.boilerplate, boilerplate),
+        ("markup", rates.markup, markup),
+        ("broken_encoding", rates.broken_encoding, broken_encoding),
+    )
+    for name, rate, fault in steps:
+        if draw.random() < rate:
+            text = fault(draw, replace(document, text=text))
+            faults.append(name)
+    return replace(document, id=f"{document.id}~dirty", tier="dirty", text=text, faults=tuple(faults))
+
+
+def markup(draw: random.Random, document: Document) -> str:
+    """Paragraphs in HTML tags with entities, a script, a link."""
+    parts = [
+        f'<p class="t{draw.randrange(9)}">{part.replace("&", "&amp;").replace("«", "&laquo;")}</p>' for part in document.text.split("\n\n")
+    ]
+    return "<div>\n" + "\n".join(parts) + '\n<script>var a = 1;</script>\n<a href="/">»</a></div>'
+
+
+def boilerplate(draw: random.Random, document: Document) -> str:
+    """A navigation line above, one or two footer lines below."""
+    lines = BOILERPLATE.get(document.lang, BOILERPLATE["en"])
+    return "\n".join([lines[0], document.text, *lines[1 : 2 + draw.randrange(2)]])
+
+
+def near_duplicate(draw: random.Random, document: Document) -> str:
+    """The same text with about one word in fifty left out."""
+    words = document.text.split(" ")
+    return " ".join(word for word in words if draw.random() > 0.02)
+
+
+def mixed_languages(draw: random.Random, document: Document) -> str:
+    """A paragraph of a fourth language in the middle."""
+    parts = document.text.split("\n\n")
+    parts.insert(draw.randrange(1, len(parts) + 1), draw.choice(FOREIGN))
+    return "\n\n".join(parts)
+
+
+def broken_encoding(draw: random.Random, document: Document) -> str:
+    """UTF-8 bytes read as Latin-1 (reversible), or every other vowel lost to U+FFFD (not reversible)."""
+    if draw.random() < 0.6:
+        return document.text.encode("utf-8").decode("latin-1")
+    return "".join("\ufffd" if letter in "аоеәiеаeao" and draw.random() < 0.5 else letter for letter in document.text)
+
+
+def personal_data(draw: random.Random, document: Document) -> str:
+    """An address, a phone, an identity number or a card number in a line of its own."""
+    three, two = draw.randrange(100, 1000), draw.randrange(10, 100)
+    lines = (
+        f"aigerim.{three}@example.kz",
+        f"+7 701 {three} {two} {two}",
+        f"ИИН 90{two % 12 + 1:02d}15{three}{three}",
+        f"4400 {three}1 {three}2 {three}3",
+    )
+    return f"{document.text}\n{draw.choice(lines)}"

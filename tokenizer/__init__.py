@@ -1,0 +1,1 @@
+"""The tokenizer: trained from the corpus, with its chat template, and measured per language."""
