@@ -29,27 +29,31 @@ def _chosen(document_id: str, seed: int, share: float) -> bool:
     return int.from_bytes(digest, "big") < share * _SCALE
 
 
-def sample_language(path: Path, limit: float, seed: int) -> Iterator[str]:
-    """About `limit` bytes of documents spread over the whole file; all of them where the file holds less."""
-    total = sum(len(row["text"].encode()) for row in read_rows(path))
-    share = min(1.0, limit / total)
+def sample_language(path: Path, share: float, seed: int) -> Iterator[str]:
+    """About `share` of the documents, spread over the whole file."""
     for row in read_rows(path):
         if _chosen(str(row["id"]), seed, share):
             yield row["text"]
 
 
 class Sample:
-    """Iterates over the texts; afterwards `sizes` says how many bytes of each language there were."""
+    """Iterates over the texts; afterwards `sizes` says how many bytes of each language there were.
+
+    As large as `sample_megabytes` and the language that is scarcest for its share allow: the shares always hold.
+    """
 
     def __init__(self, data: Path, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._files = {lang: corpus_file(data, lang) for lang, share in recipe.data.mix.items() if share > 0}
+        self._seed = recipe.seed
+        mix = {language: share for language, share in recipe.data.mix.items() if share > 0}
+        self._files = {language: corpus_file(data, language) for language in mix}
+        available = {language: sum(len(row["text"].encode()) for row in read_rows(path)) for language, path in self._files.items()}
+        budget = min(recipe.tokenizer.sample_megabytes * 1e6, *(available[language] / share for language, share in mix.items()))
+        self._taken = {language: budget * share / available[language] for language, share in mix.items()}
         self.sizes: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[str]:
-        budget = self._recipe.tokenizer.sample_megabytes * 1e6
         for language, path in self._files.items():
             self.sizes[language] = 0
-            for text in sample_language(path, budget * self._recipe.data.mix[language], self._recipe.seed):
+            for text in sample_language(path, self._taken[language], self._seed):
                 self.sizes[language] += len(text.encode())
                 yield text
