@@ -31,7 +31,7 @@ def check_round_trip(tokenizer: Tokenizer, texts: Sequence[str] = HARD_STRINGS) 
 
 
 def measure(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Per language, over all its texts: tokens per white-space word, UTF-8 bytes per token, and tokens against English for parallel text."""
+    """Per language, over all its texts: tokens per white-space word, UTF-8 bytes per token, tokens against English."""
     rows: dict[str, Any] = {}
     for language, documents in texts.items():
         tokens = sum(len(encoding.ids) for encoding in tokenizer.encode_batch(list(documents), add_special_tokens=False))

@@ -1,0 +1,73 @@
+"""What the stage tells the worker processes, as one JSON file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from kishi.jsonl import write_json
+from recipes.hardware import Hardware
+from recipes.schema import Recipe
+
+TRACKER = "latest_checkpointed_iteration.txt"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One phase of pretraining. `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none."""
+
+    recipe: Recipe
+    hardware: Hardware
+    phase: int
+    folder: Path
+    index: Path
+    load_from: Path | None
+    blend: dict[str, Any]
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where this phase saves."""
+        return self.folder / "checkpoints"
+
+    @property
+    def first_step(self) -> int:
+        """Steps done before this phase."""
+        return sum(phase.steps for phase in self.recipe.pretrain.phases[: self.phase - 1])
+
+    @property
+    def last_step(self) -> int:
+        """Steps done when this phase ends."""
+        return self.first_step + self.recipe.pretrain.phases[self.phase - 1].steps
+
+    def save(self, path: Path) -> None:
+        """Write the plan for `load`."""
+        values = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "hardware": self.hardware.model_dump(mode="json"),
+            "phase": self.phase,
+            "folder": str(self.folder),
+            "index": str(self.index),
+            "load_from": str(self.load_from) if self.load_from else None,
+            "blend": self.blend,
+        }
+        write_json(path, values)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            recipe=Recipe.model_validate(values["recipe"]),
+            hardware=Hardware.model_validate(values["hardware"]),
+            phase=values["phase"],
+            folder=Path(values["folder"]),
+            index=Path(values["index"]),
+            load_from=Path(values["load_from"]) if values["load_from"] else None,
+            blend=values["blend"],
+        )
+
+
+def last_checkpoint(checkpoints: Path) -> int | None:
+    """Step of the newest complete checkpoint: Megatron writes the tracker file after the checkpoint is whole."""
+    tracker = checkpoints / TRACKER
+    return int(tracker.read_text()) if tracker.is_file() else None

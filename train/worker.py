@@ -1,0 +1,57 @@
+"""One process of pretraining, under torchrun: `torchrun --nproc-per-node N -m train.worker PLAN.json`."""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from train.cpu_engine import engine
+from train.plan import Plan
+
+
+def main(path: str) -> None:
+    """Train the phase that the plan describes."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with torchrun, which dies with the stage
+    with engine():
+        _train(Plan.load(Path(path)))
+
+
+def _train(plan: Plan) -> None:
+    from megatron.bridge.training.pretrain import pretrain
+
+    from train.configure import set_threads, training_config
+    from train.record import Recorder
+
+    set_threads(plan.hardware)
+    config = training_config(plan)
+    if os.environ.get("RANK", "0") == "0":
+        print(
+            f"engine: {'Transformer Engine' if plan.hardware.attention == 'te' else 'torch attention'}, {plan.hardware.precision}",
+            flush=True,
+        )
+    pretrain(config, forward_step, callbacks=[Recorder(plan)])
+
+
+def forward_step(state: Any, data_iterator: Any, model: Any, return_schedule_plan: bool = False) -> Any:
+    """One micro-batch: Megatron's contract is the model's output and a function from it to (loss sum, tokens, what to log)."""
+    import torch
+
+    batch = {key: value.cuda(non_blocking=True) for key, value in next(data_iterator).items() if torch.is_tensor(value)}
+    mask = batch["loss_mask"].float()
+    output = model(batch["tokens"], batch["position_ids"], batch.get("attention_mask"), labels=batch["labels"])
+
+    def loss(losses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        count, total = mask.sum(), (losses.float() * mask).sum()
+        return total, count.to(torch.int), {"lm loss": torch.cat([total.detach().view(1), count.view(1)])}
+
+    return output, loss
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main(sys.argv[1])
+    print(json.dumps({"worker_seconds": round(time.monotonic() - started, 1)}), flush=True)
