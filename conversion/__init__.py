@@ -1,0 +1,1 @@
+"""One model in several forms: Megatron checkpoint, Hugging Face folder, GGUF file."""

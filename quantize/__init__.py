@@ -1,0 +1,1 @@
+"""Smaller forms of the finished model, each checked against the one it was made from."""
