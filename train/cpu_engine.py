@@ -1,8 +1,9 @@
 """Starts Megatron-Bridge; on a machine without a GPU it first answers the places where Megatron asks for CUDA.
 
-NVIDIA has no CPU path. What is needed (measured with Megatron-Core 0.19.2 and Bridge 0.6.2): tensors asked for on "cuda" are made on the
-CPU, stream, memory and random-state calls of `torch.cuda` get harmless answers, Bridge finds an
-empty Transformer Engine while it loads, and `initialize` is told that no GPU is fine. On a GPU machine nothing is patched but the helper compilation.
+NVIDIA has no CPU path. What is needed, measured with Megatron-Core 0.19.2 and Bridge 0.6.2: tensors asked for on "cuda" are made on
+the CPU; the stream, memory and random-state calls of `torch.cuda` get harmless answers; Bridge, which imports Transformer Engine
+unconditionally, finds an empty module while it loads; `initialize` is told that no GPU is fine. On a GPU machine only the compilation
+of helpers is patched.
 """
 
 import contextlib
@@ -10,6 +11,8 @@ import functools
 import sys
 import types
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -95,15 +98,12 @@ def engine() -> Iterator[None]:
 
 def _import_bridge() -> None:
     """Import Bridge, with an empty Transformer Engine in the place of a missing one while it loads."""
-
-    try:
-        import transformer_engine.pytorch  # noqa: F401
-    except ImportError:
-        with _empty_transformer_engine():
-            pass
-    import megatron.bridge.training.initialize as initialize
-
-    initialize.compile_helpers = lambda: None  # the wheel ships them compiled, without a Makefile
+    # Megatron-Core first: it must see that there is none before the stand-in is there
+    for module in ("megatron.core.fp8_utils", "megatron.core.models.gpt.gpt_layer_specs"):
+        import_module(module)
+    with contextlib.nullcontext() if find_spec("transformer_engine") else _empty_transformer_engine():
+        initialize = import_module("megatron.bridge.training.initialize")
+    initialize.compile_helpers = lambda: None  # type: ignore[attr-defined]  # the wheel ships them compiled, without a Makefile
 
 
 @contextlib.contextmanager
