@@ -14,7 +14,12 @@ from kishi.errors import ArtefactError
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS, TURN_END
 
 ARCHITECTURE = gguf.MODEL_ARCH.QWEN3
-PRE_TOKENIZER = "qwen35"  # llama.cpp's name of the pattern in tokenizer/pre_tokenizer.py
+PRE_TOKENIZER = "qwen35"  # llama.cpp's name of these patterns: Qwen3.5's own, and the one with contractions spelt out that it compiles
+_AFTER_CONTRACTIONS = r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_PATTERNS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + _AFTER_CONTRACTIONS,
+    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])" + _AFTER_CONTRACTIONS,
+)
 _LAYER_PARTS = (
     "input_layernorm",
     "post_attention_layernorm",
@@ -38,8 +43,11 @@ def convert(source: Path, target: Path) -> None:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
-    finally:
+    except BaseException:
         writer.close()
+        partial.unlink(missing_ok=True)
+        raise
+    writer.close()
     partial.replace(target)
 
 
@@ -91,8 +99,22 @@ def vocabulary(tokenizer: dict[str, Any], size: int) -> tuple[list[str], list[gg
     return tokens, types
 
 
+def check_pre_tokenizer(tokenizer: dict[str, Any], where: Path) -> None:
+    """Raises ArtefactError unless text is cut as llama.cpp will. Equal ids on some texts do not show it: few merges cross the cuts."""
+    steps = (tokenizer.get("pre_tokenizer") or {}).get("pretokenizers", [])
+    pattern = steps[0].get("pattern", {}).get("Regex") if steps else None
+    kinds = [step["type"] for step in steps]
+    if kinds != ["Split", "ByteLevel"] or pattern not in _PATTERNS or tokenizer.get("normalizer") or steps[1]["add_prefix_space"]:
+        raise ArtefactError(
+            f"normaliser and pre-tokenizer are not llama.cpp's `{PRE_TOKENIZER}`",
+            where=where,
+            fix="train the tokenizer with Qwen3.5's pattern",
+        )
+
+
 def _add_tokenizer(writer: gguf.GGUFWriter, source: Path, size: int) -> None:
     tokenizer = _read_json(source / "tokenizer.json")
+    check_pre_tokenizer(tokenizer, source / "tokenizer.json")
     tokens, types = vocabulary(tokenizer, size)
     for token in (END_OF_TEXT, PAD, TURN_END):
         if tokens[SPECIAL_IDS[token]] != token:

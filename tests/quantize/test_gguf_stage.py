@@ -1,0 +1,148 @@
+"""The gguf stage on a real (random) Qwen3 model: its gates pass, hold back a wrong model, and finished files are kept."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from conversion.gguf import convert, plain_template
+from kishi.errors import ArtefactError, ParityError
+from kishi.hard_texts import hard_texts
+from kishi.jsonl import read_rows, write_rows
+from kishi.special_tokens import SPECIAL_IDS
+from quantize import llama, parity
+from quantize.gguf import run
+from recipes.hardware import Hardware
+from recipes.job import Job
+from recipes.loading import load_recipe
+from tokenizer.train import run as train_tokenizer
+
+HARDWARE = Hardware(device="cpu", threads=1, micro_batch_size=1, precision="fp32")
+LANGUAGES = ("kk", "ru", "en")
+
+
+def write_data(folder: Path) -> None:
+    documents = [row for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
+    for language in LANGUAGES:
+        rows = [{"id": str(number), **row} for number, row in enumerate(documents) if row["lang"] == language]
+        write_rows(folder / "corpus/clean" / f"{language}.jsonl.zst", rows[2:])
+        write_rows(folder / "heldout" / f"{language}.jsonl.zst", rows[:2])
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    root = tmp_path_factory.mktemp("gguf")
+    for name in ("data", "tokenizer", "gguf"):
+        (root / name).mkdir()
+    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"))
+    write_data(root / "data")
+    train_tokenizer(Job(recipe, HARDWARE, root / "tokenizer", {"data": root / "data"}))
+    torch.manual_seed(1)
+    config = Qwen3Config(
+        vocab_size=2048,
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(root / "dpo/model")
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(root / "tokenizer" / name, root / "dpo/model")
+    return Job(recipe, HARDWARE, root / "gguf", {"data": root / "data", "dpo": root / "dpo"})
+
+
+def test_stage_passes_its_gates_and_keeps_finished_files(job: Job) -> None:
+    facts = run(job)
+    assert list(facts["types"]) == ["F16", "Q8_0", "Q4_K_M"]
+    assert max(facts["f16_perplexity_difference"].values()) < 0.005
+    bits = [row["bits_per_weight"] for row in facts["types"].values()]
+    assert bits == sorted(bits, reverse=True) and bits[0] == pytest.approx(16, abs=0.1)
+    files = sorted(job.folder.glob("*.gguf"))
+    times = [path.stat().st_mtime_ns for path in files]
+    files[0].with_name("model-Q8_0.gguf").unlink()
+    again = run(job)
+    assert again["types"]["Q8_0"]["perplexity"] == facts["types"]["Q8_0"]["perplexity"]
+    kept = [path.stat().st_mtime_ns == time for path, time in zip(files, times, strict=True)]
+    assert kept == [path.name != "model-Q8_0.gguf" for path in files]
+
+
+def test_a_changed_model_does_not_pass(job: Job, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(job.inputs["dpo"] / "model", model)
+    weights = load_file(model / "model.safetensors")
+    weights["model.layers.0.self_attn.q_norm.weight"] *= 1.5
+    folder = tmp_path / "gguf"
+    folder.mkdir()
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    convert(model, folder / "model-F16.gguf")
+    with pytest.raises(ParityError, match="perplexity"):
+        run(Job(job.recipe, HARDWARE, folder, job.inputs))
+
+
+def test_another_pre_tokenizer_is_noticed(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conversion.gguf.PRE_TOKENIZER", "default")
+    convert(job.inputs["dpo"] / "model", tmp_path / "wrong.gguf")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(job.inputs["dpo"] / "model/tokenizer.json"))
+    with llama.opened(tmp_path / "wrong.gguf", 128, 1) as model, pytest.raises(ParityError, match=r"llama\.cpp"):
+        parity.check_token_ids(tokenizer.encode, lambda text: llama.token_ids(model, text), hard_texts())
+
+
+@pytest.mark.parametrize("pattern", [r"\p{N}{1,3}", None])
+def test_a_pre_tokenizer_that_llama_cpp_cannot_name_is_refused(job: Job, tmp_path: Path, pattern: str | None) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(job.inputs["dpo"] / "model", model)
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    if pattern:
+        tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = pattern
+    else:
+        tokenizer["normalizer"] = {"type": "NFC"}
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ArtefactError, match="qwen35"):
+        convert(model, tmp_path / "out.gguf")
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize(("change", "message"), [("drop", "missing"), ("add", "not part of")])
+def test_wrong_tensors_are_named_and_leave_no_file(job: Job, tmp_path: Path, change: str, message: str) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(job.inputs["dpo"] / "model", model)
+    weights = load_file(model / "model.safetensors")
+    if change == "drop":
+        del weights["model.layers.1.mlp.up_proj.weight"]
+    else:
+        weights["model.layers.0.extra.weight"] = torch.zeros(2)
+    save_file(weights, model / "model.safetensors")
+    with pytest.raises(ArtefactError, match=message):
+        convert(model, tmp_path / "out.gguf")
+    assert not (tmp_path / "out.gguf").exists()
+
+
+def test_generation_ends_at_turn_and_text_end(job: Job, tmp_path: Path) -> None:
+    import llama_cpp
+
+    convert(job.inputs["dpo"] / "model", tmp_path / "m.gguf")
+    with llama.opened(tmp_path / "m.gguf", 128, 1) as model:
+        vocabulary = llama_cpp.llama_model_get_vocab(model._model.model)
+        ends = {t for t in SPECIAL_IDS.values() if llama_cpp.llama_vocab_is_eog(vocabulary, t)}
+        assert ends == {SPECIAL_IDS["<|im_end|>"], SPECIAL_IDS["<|endoftext|>"]}
+        assert not llama_cpp.llama_vocab_get_add_bos(vocabulary)
+
+
+def test_plain_template_renders_the_same(job: Job) -> None:
+    folder = job.inputs["dpo"] / "model"
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    template = (folder / "chat_template.jinja").read_text()
+    assert "generation %}" not in plain_template(template)
+    messages = next(iter(read_rows(Path("data/sample/sft.jsonl"))))["messages"]
+    rendered = tokenizer.apply_chat_template(messages, tokenize=False)
+    assert rendered == tokenizer.apply_chat_template(messages, tokenize=False, chat_template=plain_template(template))
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen3ForCausalLM"]
