@@ -9,6 +9,7 @@ from rich.progress import track
 
 from conversion.gguf import convert
 from kishi.bits_per_byte import Window
+from kishi.errors import ParityError
 from kishi.hard_texts import hard_texts
 from kishi.languages import Language
 from quantize import llama, parity
@@ -71,11 +72,21 @@ def _reference_tokenizer(model: Path) -> tuple[Tokenize, int]:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """See docs/artefacts.md. Raises ParityError when the files are not the model they come from."""
+    """See docs/artefacts.md. Raises ParityError when the files are not the model they come from; none is kept then."""
     model = job.inputs["dpo"] / "model"
-    tokenize, context = _reference_tokenizer(model)
     texts = parity.heldout_texts(job.inputs["data"], job.recipe.languages)
     files = make_files(job, model)
+    try:
+        return compare(job, model, texts, files)
+    except ParityError:
+        for path in files.values():  # a later attempt must not go on from them
+            path.unlink()
+        raise
+
+
+def compare(job: Job, model: Path, texts: Mapping[Language, Sequence[str]], files: Mapping[str, Path]) -> dict[str, Any]:
+    """Token ids, then perplexity against the Hugging Face model, and what each file costs."""
+    tokenize, context = _reference_tokenizer(model)
     every_text = [*hard_texts(), *(text for documents in texts.values() for text in documents)]
     with llama.opened(files["F16"], context, job.hardware.threads) as opened:
         compared = parity.check_token_ids(tokenize, lambda text: llama.token_ids(opened, text), every_text)

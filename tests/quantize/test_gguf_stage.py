@@ -86,6 +86,7 @@ def test_a_changed_model_does_not_pass(job: Job, tmp_path: Path) -> None:
     convert(model, folder / "model-F16.gguf")
     with pytest.raises(ParityError, match="perplexity"):
         run(Job(job.recipe, HARDWARE, folder, job.inputs))
+    assert not list(folder.iterdir())
 
 
 def test_another_pre_tokenizer_is_noticed(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
