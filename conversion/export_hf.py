@@ -1,0 +1,131 @@
+"""The export stage: each phase's last Megatron checkpoint to a plain Hugging Face Qwen3 folder, behind a parity gate.
+
+The conversion runs in a process of its own (`conversion.export_worker`), because on a CPU Megatron needs a patched torch; the comparison
+loads what was written with plain `transformers`, as a user would.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from kishi.errors import ArtefactError, KishiError, ParityError
+from kishi.jsonl import read_rows, write_json
+from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
+from recipes.job import Job
+from recipes.schema import Recipe
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+# Both sides compute in fp32. On one CPU with the same kernels they agree to the last bit; where Megatron's fused products add up in another
+# order (GPU, other shapes) 1e-6 to 1e-5 is rounding. One re-drawn MLP matrix out of 28 moves logits by 8e-2, so 1e-4 tells them apart.
+TOLERANCE = 1e-4
+DOCUMENTS_A_LANGUAGE = 3
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Write `phase1/` and `phase2/`. Raises ParityError when logits, rows or weights differ."""
+    facts = {}
+    for phase in ("phase1", "phase2"):
+        folder = job.folder / phase
+        if not (folder / "parity.json").exists():
+            _export(job, phase, folder)
+        facts[phase] = json.loads((folder / "parity.json").read_text())
+    return facts
+
+
+def _export(job: Job, phase: str, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(job.inputs["tokenizer"] / name, folder / name)
+    write_json(folder / "config.json", hugging_face_config(job.recipe))
+    texts = _parity_ids(job)
+    write_json(folder / ".parity_ids.json", texts)
+    _run_worker(job.inputs[f"pretrain-{phase}"] / "checkpoints", folder)
+    write_json(folder / "parity.json", check_parity(folder, texts, job.recipe.tokenizer.vocab_size))
+
+
+def hugging_face_config(recipe: Recipe) -> dict[str, Any]:
+    """`config.json` of a Qwen3 model of the recipe's shape."""
+    model = recipe.model
+    return {
+        "architectures": ["Qwen3ForCausalLM"],
+        "model_type": "qwen3",
+        "vocab_size": recipe.tokenizer.vocab_size,
+        "hidden_size": model.hidden_size,
+        "intermediate_size": model.ffn_hidden_size,
+        "num_hidden_layers": model.layers,
+        "num_attention_heads": model.attention_heads,
+        "num_key_value_heads": model.kv_heads,
+        "head_dim": model.head_dim,
+        "hidden_act": "silu",
+        "max_position_embeddings": recipe.pretrain.sequence_length,
+        "initializer_range": model.init_std,
+        "rms_norm_eps": model.norm_eps,
+        "rope_theta": model.rope_theta,
+        "rope_parameters": {"rope_type": "default", "rope_theta": model.rope_theta},
+        "tie_word_embeddings": True,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "use_cache": True,
+        "bos_token_id": None,
+        "eos_token_id": SPECIAL_IDS[END_OF_TEXT],
+        "pad_token_id": SPECIAL_IDS[PAD],
+        "dtype": "float32",
+    }
+
+
+def _parity_ids(job: Job) -> list[list[int]]:
+    """Token ids of real held-out text in each language, as long as the model reads."""
+    tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
+    texts = []
+    for path in sorted((job.inputs["data"] / "heldout").glob("*.jsonl.zst")):
+        rows = list(read_rows(path))[:DOCUMENTS_A_LANGUAGE]
+        texts += [tokenizer.encode(row["text"], add_special_tokens=False).ids[: job.recipe.pretrain.sequence_length] for row in rows]
+    if not texts:
+        raise ArtefactError("no held-out text to compare logits on", where=job.inputs["data"], fix="raise data.heldout")
+    return texts
+
+
+def _run_worker(checkpoints: Path, folder: Path) -> None:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "conversion.export_worker", str(checkpoints.absolute()), str(folder.absolute())]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise KishiError("export ended with an error:\n" + "\n".join(done.stderr.splitlines()[-12:]), where=checkpoints)
+
+
+def check_parity(folder: Path, texts: list[list[int]], vocab_size: int) -> dict[str, Any]:
+    """Compare the written model, loaded by plain `transformers`, with the logits that Megatron gave."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    if (rows := model.get_input_embeddings().weight.shape[0]) != vocab_size:
+        raise ParityError(f"{rows} embedding rows, the vocabulary has {vocab_size}", where=folder)
+    expected = load_file(folder / ".logits.safetensors")
+    with torch.no_grad():
+        found = [model(torch.tensor([ids])).logits[0] for ids in texts]
+    # torch's maximum keeps NaN, Python's would drop it
+    worst = float(torch.stack([(logits - expected[str(number)]).abs().max() for number, logits in enumerate(found)]).max())
+    scale = float(torch.stack([logits.abs().max() for logits in expected.values()]).max())
+    if not worst <= TOLERANCE:
+        raise ParityError(
+            f"logits differ from Megatron's by {worst:.2e}, allowed is {TOLERANCE:.0e}", where=folder, fix="weights were lost or mixed up"
+        )
+    parameters = sum(p.numel() for p in model.parameters())
+    tokens = sum(map(len, texts))
+    return {
+        "max_difference": worst,
+        "largest_logit": scale,
+        "tolerance": TOLERANCE,
+        "tokens_compared": tokens,
+        "rows": rows,
+        "parameters": parameters,
+    }
