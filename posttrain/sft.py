@@ -48,7 +48,7 @@ def check_labels(dataset: Any, max_length: int) -> None:
     """The last label of an assistant's turn must be end-of-turn, or the model never stops (a cut-off example has lost it)."""
     wrong = total = 0
     for row in dataset:
-        ids, mask = row["input_ids"], row["assistant_masks"]
+        ids, mask = row["input_ids"], [label != -100 for label in row["labels"]]
         ends = [i for i in range(len(ids)) if mask[i] and (i + 1 == len(ids) or not mask[i + 1])]
         if len(ids) >= max_length:
             ends = ends[:-1] if ends and ends[-1] == len(ids) - 1 else ends
