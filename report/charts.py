@@ -1,0 +1,142 @@
+"""Line and bar charts as inline SVG. Colours are CSS classes, so that they follow the page's light or dark theme."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 360, 250  # about one CSS pixel a unit on a small phone, so that labels stay readable there
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 46, 40
+COLOURS = 6
+MAX_POINTS = 300
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line; points in the order of x."""
+
+    name: str
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps values to places on the picture."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round values (1, 2 or 5 times a power of ten apart) from at or below `low` to at or above `high`."""
+    if high <= low:
+        low, high = low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5
+    rough = (high - low) / count
+    power: float = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [n * step for n in range(first, last + 1)]
+
+
+def thin(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
+    """At most about `limit` points: means of runs of neighbours. Values that are not finite are left out."""
+    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    run = math.ceil(len(finite) / limit) if finite else 1
+    groups = [finite[i : i + run] for i in range(0, len(finite), run)]
+    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
+
+
+def _label(value: float) -> str:
+    return f"{value:.0e}" if value and abs(value) < 1e-3 else f"{value:,.10g}"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+
+
+def _legend(names: Sequence[str]) -> str:
+    parts, x = [], float(LEFT)
+    for index, name in enumerate(names):
+        parts.append(f'<rect x="{x:.1f}" y="25" width="12" height="4" class="fill c{index % COLOURS}"/>')
+        parts.append(_text(x + 16, 31, name, "start"))
+        x += 30 + 6.5 * len(name)
+    return "".join(parts)
+
+
+def _picture(title: str, description: str, height: int, body: str) -> Markup:
+    # every text in `body` went through _text, which escapes it
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(f"{title}. {description}")}">'
+        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{_text(0, 13, title, 'start', 'chart-title')}{body}</svg>"
+    )
+
+
+def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, border: tuple[float, str] | None = None) -> Markup | None:
+    """Lines over a common x; `border` is a dashed vertical line with its words. None when there is nothing to draw."""
+    lines = [Series(line.name, thin(line.points)) for line in series]
+    lines = [line for line in lines if line.points]
+    if not lines:
+        return None
+    xs = [x for line in lines for x, _ in line.points]
+    ys = [y for line in lines for _, y in line.points]
+    x_ticks, y_ticks = ticks(min(xs), max(xs), 4), ticks(min(ys), max(ys))
+    x_scale = Scale(min(xs[0], x_ticks[0]), max(max(xs), x_ticks[-1]), LEFT, WIDTH - RIGHT)
+    y_scale = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
+    body = _axes(x_ticks, y_ticks, x_scale, y_scale, x_label, y_label)
+    if border and x_scale.low <= border[0] <= x_scale.high:
+        body += _border(x_scale(border[0]), border[1])
+    for index, line in enumerate(lines):
+        places = " ".join(f"{x_scale(x):.1f},{y_scale(y):.1f}" for x, y in line.points)
+        body += f'<polyline points="{places}" class="line c{index % COLOURS}"/>'
+        if len(line.points) == 1:
+            x, y = line.points[0]
+            body += f'<circle cx="{x_scale(x):.1f}" cy="{y_scale(y):.1f}" r="3" class="fill c{index % COLOURS}"/>'
+    ends = "; ".join(f"{line.name}: {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in lines)
+    return _picture(title, ends, HEIGHT, body + _legend([line.name for line in lines]))
+
+
+def _axes(x_ticks: list[float], y_ticks: list[float], x_scale: Scale, y_scale: Scale, x_label: str, y_label: str) -> str:
+    bottom = HEIGHT - BOTTOM
+    grid = [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_scale(y):.1f}" y2="{y_scale(y):.1f}" class="grid"/>' for y in y_ticks]
+    labels = [_text(LEFT - 5, y_scale(y) + 4, _label(y), "end") for y in y_ticks]
+    labels += [_text(x_scale(x), bottom + 15, _label(x), "end" if x == x_ticks[-1] else "middle") for x in x_ticks]
+    labels.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label))
+    middle = (TOP + bottom) / 2
+    labels.append(f'<g transform="rotate(-90 9 {middle:.1f})">{_text(9, middle, y_label)}</g>')
+    return "".join((*grid, *labels))
+
+
+def _border(x: float, words: str) -> str:
+    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="border"/>' + _text(x + 4, TOP + 10, words, "start")
+
+
+def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str], unit: str) -> Markup | None:
+    """Horizontal bars from zero: a group for each row, a bar for each name. None when there is nothing to draw."""
+    values = [v for _, group in rows for v in group if v is not None and math.isfinite(v)]
+    if not values or max(values) <= 0:
+        return None
+    left, bar = 90, 9
+    group_height = len(names) * bar + 8
+    height = TOP + group_height * len(rows) + 28
+    scale = Scale(0, max(values), left, WIDTH - 48)
+    body = ""
+    for place, (label, group) in enumerate(rows):
+        y = TOP + place * group_height
+        body += _text(left - 5, y + len(names) * bar / 2 + 4, label, "end")
+        for index, value in enumerate(group):
+            if value is None or not math.isfinite(value):
+                continue
+            length = max(0.0, scale(value) - left)
+            body += f'<rect x="{left}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
+            body += _text(left + length + 3, y + index * bar + 8, f"{value:.3g}", "start", "value")
+    body += _text((left + WIDTH) / 2, height - 8, unit)
+    return _picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + _legend(names))

@@ -1,0 +1,129 @@
+"""Sections about data, tokenizer and pretraining."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kishi.jsonl import Row
+from report.charts import Series, line_chart
+from report.collect import Run
+from report.view import Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
+
+PHASES = ("pretrain-phase1", "pretrain-phase2")
+SAMPLE_STEPS = 4  # of each phase at most, so that a long run does not make a long page
+
+
+def data(run: Run) -> Section:
+    """The funnel of each tier, reasons of removal, cleaning score, mix."""
+    section, facts, languages = Section("data", "Data"), run.facts("data"), run.recipe.languages
+    for tier, steps in table_of(facts.get("funnel")).items():
+        rows = [
+            [str(step.get("step")), *(f"{number(dig(step, 'documents', la))} · {size(dig(step, 'bytes', la))}" for la in languages)]
+            for step in steps
+            if isinstance(step, dict)
+        ]
+        section.add(Table(f"What each step left of the {tier} tier (documents · UTF-8 bytes)", ["after", *languages], rows))
+    removed = table_of(facts.get("removed"))
+    reasons = sorted({reason for counts in removed.values() for reason in table_of(counts)})
+    rows = [[reason, *(number(dig(counts, reason) or 0) for counts in removed.values())] for reason in reasons]
+    section.add(Table("Documents removed, by reason", ["reason", *removed], rows))
+    section.add(_cleaning(facts))
+    mix = table_of(facts.get("mix"))
+    section.add(Table("Language mix by bytes", ["", *languages], [[n, *(percent(dig(s, la)) for la in languages)] for n, s in mix.items()]))
+    if facts:
+        section.add(Note(f"Lines put aside as unreadable: {number(facts.get('quarantined'))}. Held out: {_counts(facts)}."))
+    return section
+
+
+def _counts(facts: dict[str, Any]) -> str:
+    held = table_of(facts.get("heldout_documents"))
+    return ", ".join(f"{language} {number(count)}" for language, count in held.items()) + " documents" if held else "unknown"
+
+
+def _cleaning(facts: dict[str, Any]) -> Table | None:
+    score = table_of(facts.get("cleaning_score"))
+    keys = ("documents", "removed", "repaired", "left")
+    rows = [[name.replace("_", " "), *(number(dig(row, key)) for key in keys)] for name, row in table_of(score.get("faults")).items()]
+    if not rows:
+        return None
+    if undamaged := table_of(score.get("undamaged")):
+        wrongly = undamaged.get("wrongly_removed")
+        rows.append(["none (undamaged)", number(undamaged.get("documents")), f"{number(wrongly)} wrongly", "", ""])
+    return Table("Cleaning score: faults put into the dirty tier on purpose, and what became of them", ["fault", *keys], rows)
+
+
+def tokenizer(run: Run) -> Section:
+    """Fertility per language."""
+    section, facts = Section("tokenizer", "Tokenizer"), run.facts("tokenizer")
+    fertility = table_of(facts.get("fertility") or run.value("tokenizer", "fertility.json"))
+    keys = list(dict.fromkeys(key for row in fertility.values() for key in table_of(row)))
+    rows = [[language, *(number(dig(row, key), 2) for key in keys)] for language, row in fertility.items()]
+    section.add(Table("On held-out text", ["language", *(key.replace("_", " ") for key in keys)], rows))
+    plain = [[key.replace("_", " "), number(value)] for key, value in facts.items() if not isinstance(value, dict | list)]
+    section.add(Table("Made", ["", ""], plain))
+    return section
+
+
+def _metrics(run: Run) -> dict[str, list[Row]]:
+    return {stage: [row for row in run.rows(stage, "metrics.jsonl") if is_number(row.get("step"))] for stage in PHASES}
+
+
+def _points(rows: Sequence[Row], *keys: str) -> list[tuple[float, float]]:
+    return [(row["step"], dig(row, *keys)) for row in rows if is_number(dig(row, *keys))]
+
+
+def pretraining(run: Run) -> Section:
+    """Loss, bits per byte and learning rate over both phases."""
+    section, metrics = Section("pretraining", "Pretraining"), _metrics(run)
+    rows = [row for stage in PHASES for row in metrics[stage]]
+    border = (float(run.recipe.pretrain.phases[0].steps), "phase 2") if metrics[PHASES[1]] else None
+    lines = [Series(stage.removeprefix("pretrain-"), _points(metrics[stage], "loss")) for stage in PHASES]
+    bits = [Series(language, _points(rows, "bits_per_byte", language)) for language in run.recipe.languages]
+    charts = (
+        line_chart("Training loss", lines, "step", "nats per token", border),
+        line_chart("Held-out bits per byte", bits, "step", "bits per byte", border),
+        line_chart("Learning rate", [Series("learning rate", _points(rows, "learning_rate"))], "step", "learning rate", border),
+    )
+    for chart in charts:
+        section.add(Chart(chart) if chart else None)
+    section.add(_phases(run))
+    for stage in PHASES:
+        if stage not in run.manifests:
+            section.add(Note(f"{stage}: not run"))
+    if any(len(metrics[stage]) > 300 for stage in PHASES):
+        section.add(Note("Long curves are drawn as means of neighbouring steps; metrics.jsonl holds every logged step."))
+    return section
+
+
+def _phases(run: Run) -> Table:
+    rows = []
+    for stage in PHASES:
+        facts = run.facts(stage)
+        if not facts:
+            continue
+        bits = [
+            f"{number(dig(facts, 'bits_per_byte', 'first', la))} → {number(dig(facts, 'bits_per_byte', 'last', la))}"
+            for la in run.recipe.languages
+        ]
+        loss = f"{number(dig(facts, 'loss', 'first'))} → {number(dig(facts, 'loss', 'last'))}"
+        rows.append([stage, *(number(facts.get(key)) for key in ("steps", "tokens", "tokens_per_second")), loss, *bits])
+    head = ["stage", "up to step", "up to token", "tokens/s", "loss", *(f"bits/byte {language}" for language in run.recipe.languages)]
+    return Table("First and last of each phase", head, rows)
+
+
+def samples(run: Run) -> Section:
+    """What the model wrote while it learnt: first, last and some steps between."""
+    section = Section("samples", "Samples over training")
+    for stage in PHASES:
+        rows = run.rows(stage, "samples.jsonl")
+        steps = sorted({row["step"] for row in rows if is_number(row.get("step"))})
+        last = len(steps) - 1
+        shown = {steps[round(i * last / (SAMPLE_STEPS - 1))] for i in range(SAMPLE_STEPS)} if steps else set()
+        for step in sorted(shown):
+            items = [_sample(row) for row in rows if row.get("step") == step]
+            section.add(Samples(f"{stage.removeprefix('pretrain-')}, step {step:,}", items))
+    return section
+
+
+def _sample(row: Row, label: str = "") -> Sample:
+    prompt, text = str(row.get("prompt", "")), str(row.get("text", ""))
+    return Sample(label, str(row.get("lang", "")), prompt, text.removeprefix(prompt))
