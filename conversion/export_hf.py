@@ -47,7 +47,10 @@ def _export(job: Job, phase: str, folder: Path) -> None:
     texts = _parity_ids(job)
     write_json(folder / ".parity_ids.json", texts)
     _run_worker(job.inputs[f"pretrain-{phase}"] / "checkpoints", folder)
-    write_json(folder / "parity.json", check_parity(folder, texts, job.recipe.tokenizer.vocab_size))
+    parity = check_parity(folder, texts, job.recipe.tokenizer.vocab_size)
+    for name in (".logits.safetensors", ".parity_ids.json"):
+        (folder / name).unlink()
+    write_json(folder / "parity.json", parity)
 
 
 def hugging_face_config(recipe: Recipe) -> dict[str, Any]:

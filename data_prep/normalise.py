@@ -8,7 +8,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\u00ad]
 _BLOCKS = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _BREAKS = re.compile(r"</(p|div|li|h[1-6]|tr)\s*>|<br\s*/?>", re.IGNORECASE)
 _TAGS = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(\s[^<>]*)?/?>")
-_SPACES = re.compile(r"[ \t\u00a0]+")
+_SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+")  # not before the first letter of a line: code keeps its indent
 _BLANK_LINES = re.compile(r"\n{3,}")
 # Lines that pages repeat around their text: navigation, sharing, rights. Short lines only, so that prose about them stays.
 _BOILERPLATE = re.compile(
@@ -17,10 +17,10 @@ _BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _MASKS = (
-    (re.compile(r"\b[\w.+-]+@[\w-]+(\.[\w-]+)+\b"), "<email>"),
-    (re.compile(r"(?<!\d)\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}(?!\d)"), "<card>"),
-    (re.compile(r"(?<!\d)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{6}(?!\d)"), "<iin>"),
-    (re.compile(r"(?<![\d\w])(\+7|8)[ (-]*7?\d{2,3}[ )-]*\d{3}[ -]*\d{2}[ -]*\d{2}(?!\d)"), "<phone>"),
+    (re.compile(r"\b[\w.+-]+@[\w-]+(\.[\w-]+)+\b"), "[email]"),
+    (re.compile(r"(?<!\d)\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}(?!\d)"), "[card]"),
+    (re.compile(r"(?<!\d)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{6}(?!\d)"), "[iin]"),
+    (re.compile(r"(?<![\d\w])(\+7|8)[ (-]*7?\d{2,3}[ )-]*\d{3}[ -]*\d{2}[ -]*\d{2}(?!\d)"), "[phone]"),
 )
 
 
@@ -38,7 +38,7 @@ def _once(text: str) -> str:
     text = repair_encoding(text.replace("\r\n", "\n").replace("\r", "\n"))
     text = strip_markup(text)
     text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
-    lines = [_SPACES.sub(" ", line).strip() for line in text.split("\n")]
+    lines = [_SPACES.sub(" ", line).rstrip() for line in text.split("\n")]
     text = "\n".join(line for line in lines if not is_boilerplate(line))
     return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
 

@@ -1,5 +1,6 @@
 """Runs one stage: checks its inputs, skips it when it is up to date, writes the manifest, puts the folder in its place."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -20,7 +21,7 @@ from recipes.job import Job
 from recipes.schema import Recipe
 from recipes.stages import Stage
 
-RUNS = Path("runs")
+RUNS = Path(os.environ.get("KISHI_RUNS", "runs"))
 console = Console(highlight=False)
 
 

@@ -56,7 +56,7 @@ def thin(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
 
 
 def _label(value: float) -> str:
-    return f"{value:.0e}" if value and abs(value) < 1e-3 else f"{value:,.10g}"
+    return f"{value:.0e}" if value and abs(value) < 1e-4 else f"{value:,.10g}"
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
@@ -88,8 +88,10 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
         return None
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
-    x_ticks, y_ticks = ticks(min(xs), max(xs), 4), ticks(min(ys), max(ys))
-    x_scale = Scale(min(xs[0], x_ticks[0]), max(max(xs), x_ticks[-1]), LEFT, WIDTH - RIGHT)
+    y_ticks = ticks(min(ys), max(ys))
+    x_ticks = [x for x in ticks(min(xs), max(xs), 4) if x <= max(xs)]
+    low = min(*xs, *x_ticks)
+    x_scale = Scale(low, max(*xs, low + 1), LEFT, WIDTH - RIGHT)
     y_scale = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     body = _axes(x_ticks, y_ticks, x_scale, y_scale, x_label, y_label)
     if border and x_scale.low <= border[0] <= x_scale.high:
@@ -108,7 +110,7 @@ def _axes(x_ticks: list[float], y_ticks: list[float], x_scale: Scale, y_scale: S
     bottom = HEIGHT - BOTTOM
     grid = [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_scale(y):.1f}" y2="{y_scale(y):.1f}" class="grid"/>' for y in y_ticks]
     labels = [_text(LEFT - 5, y_scale(y) + 4, _label(y), "end") for y in y_ticks]
-    labels += [_text(x_scale(x), bottom + 15, _label(x), "end" if x == x_ticks[-1] else "middle") for x in x_ticks]
+    labels += [_text(x_scale(x), bottom + 15, _label(x), "end" if x_scale(x) > WIDTH - 30 else "middle") for x in x_ticks]
     labels.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label))
     middle = (TOP + bottom) / 2
     labels.append(f'<g transform="rotate(-90 9 {middle:.1f})">{_text(9, middle, y_label)}</g>')

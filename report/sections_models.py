@@ -39,16 +39,28 @@ def _finite(value: Any) -> float | None:
 
 def _task(task: str, models: dict[str, dict[str, Any]], results: dict[str, Any]) -> Table:
     scores = {name: table_of(dig(row, "tasks", task)) for name, row in models.items()}
-    rows = []
+    rows, questions = [], dig(results, "tasks", task, "n")
     for name, score in scores.items():
         if score:
-            rows.append([name, percent(score.get("acc")), percent(score.get("acc_norm")), number(score.get("n"))])
+            rows.append(
+                [
+                    name,
+                    percent(score.get("acc")),
+                    percent(score.get("acc_norm")),
+                    number(score.get("macro_f1")),
+                    number(score.get("n", questions)),
+                ]
+            )
     for baseline in BASELINES:
-        places = [dig(results, "baselines", task, baseline), *(score.get(baseline) for score in scores.values())]
+        places = [
+            dig(results, "tasks", task, baseline),
+            dig(results, "baselines", task, baseline),
+            *(score.get(baseline) for score in scores.values()),
+        ]
         known = next((place for place in places if place is not None), None)
         value = known.get("acc") if isinstance(known, dict) else known
-        rows.append([f"baseline: {baseline}", percent(value) if known is not None else "not recorded", "", ""])
-    return Table(f"Multiple choice: {task}", ["model", "accuracy", "accuracy (length-normalised)", "questions"], rows)
+        rows.append([f"baseline: {baseline}", percent(value) if known is not None else "not recorded", "", "", number(questions)])
+    return Table(f"Multiple choice: {task}", ["model", "accuracy", "accuracy (length-normalised)", "macro-F1", "questions"], rows)
 
 
 def post_training(run: Run) -> Section:
@@ -103,13 +115,17 @@ def quantised(run: Run) -> Section:
 def answers(run: Run) -> Section:
     """The same question in each language to every finished model."""
     section = Section("answers", "Final answers")
-    prompts: dict[str, str] = {language: prompt for language, prompt in run.recipe.eval.prompts.items()}
-    found = [*_stage_answers(run), *_eval_answers(run.value("eval", "samples.json"), prompts)]
+    prompts = _prompts(run)
+    found = [*_stage_answers(run), *_eval_answers(run.value("eval", "samples.json", required=False), prompts)]
     languages = dict.fromkeys([*run.recipe.languages, *(sample.lang for sample in found)])
     for language in languages:
         items = list(dict.fromkeys(sample for sample in found if sample.lang == language))
         section.add(Samples(f"{language}: {prompts.get(language, '')}", items))
     return section
+
+
+def _prompts(run: Run) -> dict[str, str]:
+    return dict[str, str](run.recipe.eval.prompts.items())
 
 
 def _stage_answers(run: Run) -> Iterator[Sample]:
@@ -119,7 +135,7 @@ def _stage_answers(run: Run) -> Iterator[Sample]:
             yield Sample(f"{stage}{stopped}", str(row.get("lang", "")), str(row.get("prompt", "")), str(row.get("text", "")))
     for kind, facts in table_of(run.facts("gguf").get("types")).items():
         for language, text in table_of(dig(facts, "samples")).items():
-            yield Sample(f"gguf-{kind}", language, str(run.recipe.eval.prompts.get(language, "")), str(text))
+            yield Sample(f"gguf-{kind}", language, _prompts(run).get(language, ""), str(text))
 
 
 def _eval_answers(value: Any, prompts: dict[str, str], model: str = "", lang: str = "") -> Iterator[Sample]:

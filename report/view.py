@@ -117,6 +117,8 @@ def number(value: Any, digits: int = 3) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
+        if value == 0:
+            return "0"
         if not math.isfinite(value):
             return str(value)
         return f"{value:.2e}" if value and abs(value) < 10**-digits else f"{value:,.{digits}f}"

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import read_rows
+from kishi.manifest import sha256_file
 from kishi.progress import progress
 from recipes.job import Job
 from train.plan import Plan, last_checkpoint
@@ -31,6 +32,7 @@ def run_phase2(job: Job) -> dict[str, Any]:
 
 def _run(job: Job, phase: int) -> dict[str, Any]:
     _check_tokenizer(job)
+    _check_index(job)
     own = last_checkpoint(job.folder / "checkpoints")
     load_from = job.folder / "checkpoints" if own else job.inputs["pretrain-phase1"] / "checkpoints" if phase == 2 else None
     plan = _plan(job, phase, load_from)
@@ -48,6 +50,13 @@ def _check_tokenizer(job: Job) -> None:
             f"{tokenizer.get_vocab_size()} tokens, the recipe says {asked}", where=job.inputs["tokenizer"], fix="make tokenizer index"
         )
     copyfile(job.inputs["tokenizer"] / "tokenizer.json", job.folder / ".tokenizer.json")
+
+
+def _check_index(job: Job) -> None:
+    """The index must have been made with this tokenizer: its manifest names it."""
+    made_with = json.loads((job.inputs["index"] / "manifest.json").read_text())["inputs"]["tokenizer"]["manifest_sha256"]
+    if made_with != sha256_file(job.inputs["tokenizer"] / "manifest.json"):
+        raise ArtefactError("was made with another tokenizer", where=job.inputs["index"], fix="make index")
 
 
 def _plan(job: Job, phase: int, load_from: Path | None) -> Plan:

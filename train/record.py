@@ -32,7 +32,7 @@ class Recorder(Callback):
         step = context.state.train_state.step
         if self._first_rank:
             for name in ("metrics.jsonl", "samples.jsonl"):
-                _forget_after(self.plan.folder / name, step)
+                _forget_after(self.plan.folder / name, step if self.plan.load_from else -1)
         torch.distributed.barrier()
         if step == 0:
             self._evaluate(context, 0)

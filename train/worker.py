@@ -23,14 +23,14 @@ def main(path: str) -> None:
 def _train(plan: Plan) -> None:
     from megatron.bridge.training.pretrain import pretrain
 
-    from train.configure import set_threads, training_config
+    from train.configure import set_threads, training_config, uses_transformer_engine
     from train.record import Recorder
 
     set_threads(plan.hardware)
     config = training_config(plan)
     if os.environ.get("RANK", "0") == "0":
         print(
-            f"engine: {'Transformer Engine' if plan.hardware.attention == 'te' else 'torch attention'}, {plan.hardware.precision}",
+            f"engine: {'Transformer Engine' if uses_transformer_engine(plan.hardware) else 'torch attention'}, {plan.hardware.precision}",
             flush=True,
         )
     pretrain(config, forward_step, callbacks=[Recorder(plan)])

@@ -1,0 +1,53 @@
+"""Held-out documents, and bits per byte of anything that can give log-probabilities for their tokens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from kishi.bits_per_byte import Window, bits_per_byte, windows
+from kishi.errors import ArtefactError
+from kishi.jsonl import read_rows
+from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
+
+# windows -> nats of their scored tokens, summed
+Scorer = Callable[[list[Window]], float]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Documents of one language as token ids, and the bytes of their text."""
+
+    documents: list[list[int]]
+    bytes: int
+
+    def bits_per_byte(self, score: Scorer, length: int) -> float:
+        """On windows of at most `length` tokens."""
+        cut = [window for ids in self.documents for window in windows(ids, SPECIAL_IDS[END_OF_TEXT], length)]
+        return round(bits_per_byte(score(cut), self.bytes), 5)
+
+
+def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[str, HeldOut]:
+    """Per language. Raises ArtefactError when a language has no held-out document."""
+    result = {}
+    for language in languages:
+        path = data / "heldout" / f"{language}.jsonl.zst"
+        texts = [row["text"] for row in read_rows(path)] if path.exists() else []
+        if not texts:
+            raise ArtefactError(f"no held-out text in {language}", where=path, fix="raise data.heldout")
+        encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+        result[language] = HeldOut(encoded, sum(len(text.encode("utf-8")) for text in texts))
+    return result
+
+
+def unigram_scorer(data: Path, tokenizer: Tokenizer) -> Scorer:
+    """Token frequencies of the training corpus with add-one smoothing: what a model without context reaches."""
+    import numpy as np
+
+    counts = np.ones(tokenizer.get_vocab_size())
+    for path in sorted(data.glob("corpus/*/*.jsonl.zst")):
+        for encoding in tokenizer.encode_batch([row["text"] for row in read_rows(path)], add_special_tokens=False):
+            np.add.at(counts, encoding.ids, 1)
+    nats = -np.log(counts / counts.sum())
+    return lambda cut: float(sum(nats[window.tokens[-window.scored :]].sum() for window in cut))

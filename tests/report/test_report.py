@@ -1,0 +1,229 @@
+"""The report from folders like those that the stages leave, whole, in part and damaged."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kishi import manifest
+from kishi.jsonl import write_json, write_rows
+from kishi.manifest import Manifest
+from recipes.hardware import Hardware
+from recipes.job import Job
+from recipes.schema import Recipe
+from report.build import run
+from report.collect import STAGES
+
+RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")))
+HARDWARE = Hardware.model_validate(yaml.safe_load(Path("nemo_configs/cpu.yaml").read_text(encoding="utf-8")))
+EVIL = '<script>console.error("ran")</script><img src=x onerror="console.error(1)">'
+BITS = {"kk": 1.7, "ru": 2.0, "en": 2.9}
+
+
+def _counts(step: str) -> dict[str, Any]:
+    return {"step": step, "documents": {"kk": 154, "ru": 1660, "en": 164}, "bytes": {"kk": 2694, "ru": 269399, "en": 136308}}
+
+
+FACTS: dict[str, dict[str, Any]] = {
+    "data": {
+        "bytes": {"dirty": {"kk": 100, "ru": 50, "en": 50}, "clean": {"kk": 90, "ru": 40, "en": 40}},
+        "heldout_documents": {"kk": 10, "ru": 10, "en": 10},
+        "mix": {"asked": {"kk": 0.5, "ru": 0.25, "en": 0.25}},
+        "funnel": {"dirty": [_counts("collected"), _counts("mix")], "clean": [_counts("collected")]},
+        "removed": {"dirty": {"near-duplicate": 71}, "clean": {"over-mix": 56}},
+        "quarantined": 3,
+        "licenses": {f"a source {EVIL}": "Apache-2.0"},
+        "cleaning_score": {
+            "faults": {"personal_data": {"documents": 92, "removed": 32, "repaired": 44, "left": 16}},
+            "undamaged": {"documents": 137, "wrongly_removed": 0},
+        },
+    },
+    "tokenizer": {"vocab_size": 2048, "fertility": {"kk": {"tokens": 3444, "tokens_per_word": 2.88}}},
+    "index": {"train": {"dirty": {"kk": {"documents": 1, "tokens": 35080, "bytes": 9}}}},
+    "pretrain-phase1": {
+        "steps": 120,
+        "parameters": 3672832,
+        "loss": {"first": 7.6, "last": 5.4},
+        "bits_per_byte": {"first": BITS, "last": BITS},
+    },
+    "pretrain-phase2": {
+        "steps": 240,
+        "parameters": 3672832,
+        "loss": {"first": 5.4, "last": 5.1},
+        "bits_per_byte": {"first": BITS, "last": BITS},
+    },
+    "export-hf": {"phase1": {"max_difference": 0.0}, "phase2": {"max_difference": 1.5e-7}},
+    "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
+    "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
+    "gguf": {
+        "types": {
+            "Q8_0": {
+                "bytes": 3989120,
+                "bits_per_weight": 8.518,
+                "perplexity": {"kk": 223.5},
+                "tokens_per_second": 53.0,
+                "samples": {"kk": "Дала"},
+            }
+        },
+        "reference_perplexity": {"kk": 223.4},
+    },
+    "eval": {},
+}
+
+
+def _fill(folder: Path, stage: str) -> None:
+    if stage.startswith("pretrain"):
+        phase = int(stage[-1])
+        steps = range(120 * (phase - 1) + 1, 120 * phase + 1)
+        rows: list[dict[str, Any]] = [
+            {"step": s, "phase": phase, "tokens": s * 2048, "loss": 7 - s / 100, "learning_rate": 1e-3} for s in steps
+        ]
+        rows += [{"step": s, "phase": phase, "bits_per_byte": BITS} for s in (steps[0], steps[-1])]
+        write_rows(folder / "metrics.jsonl", rows)
+        write_rows(
+            folder / "samples.jsonl",
+            [{"step": steps[-1], "lang": "kk", "prompt": "Қазақстанда", "text": f"Қазақстанда {EVIL} " + "ә" * 300}],
+        )
+    elif stage in ("sft", "dpo"):
+        write_rows(folder / "samples.jsonl", [{"lang": "ru", "prompt": "?", "text": f"ответ {stage}", "stopped": stage == "sft"}])
+    elif stage == "eval":
+        task = {"acc": 0.3, "acc_norm": 0.34, "macro_f1": 0.29}
+        models = {"unigram": {"bits_per_byte": BITS}, "phase2": {"bits_per_byte": BITS, "tasks": {"mcq_kk": task}, "bytes": 14696248}}
+        write_json(folder / "results.json", {"models": models, "tasks": {"mcq_kk": {"n": 50, "random": 0.25, "majority": 0.28}}})
+
+
+def _stage(root: Path, stage: str) -> Path:
+    folder = root / stage
+    folder.mkdir(parents=True)
+    _fill(folder, stage)
+    made = Manifest(
+        schema_version=1,
+        kind=stage,
+        command=f"python -m recipes.run recipes/kishi-tiny.yaml {stage}",
+        recipe={"name": RECIPE.name},
+        recipe_sha256="0" * 64,
+        fingerprint="f",
+        code={"commit": "da624a0" * 5, "dirty": True},
+        environment={"python": "3.12.1", "hardware": {"device": "cpu"}},
+        seeds={"recipe": 1234},
+        inputs={},
+        outputs=manifest.list_outputs(folder),
+        facts=FACTS[stage],
+        started="2026-11-24T02:43:29+00:00",
+        seconds=1.7,
+    )
+    manifest.write(folder, made)
+    return folder
+
+
+def _report(tmp_path: Path, inputs: dict[str, Path]) -> tuple[dict[str, Any], str]:
+    out = tmp_path / "report"
+    out.mkdir(exist_ok=True)
+    facts = run(Job(RECIPE, HARDWARE, out, inputs))
+    return facts, (out / "index.html").read_text(encoding="utf-8")
+
+
+class _Parser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+def _parse(page: str) -> _Parser:
+    parser = _Parser()
+    parser.feed(page)
+    return parser
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Path]:
+    """The folder of every stage."""
+    return {stage: _stage(tmp_path / "runs", stage) for stage in STAGES}
+
+
+def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    facts, page = _report(tmp_path, inputs)
+    assert facts["missing"] == [] and facts["remarks"] == []
+    assert facts["page_bytes"] == len(page.encode())
+    text = _parse(page).text
+    for figure in ("3,672,832", "5.345 → 5.081", "75.0 %", "223.50", "25.0 %", "28.0 %", "near-duplicate", "1.50e-07", "ответ sft", "Дала"):
+        assert figure in text, figure
+    assert "not recorded" not in text and "not run" not in text
+    assert page.count("<svg") == 4 and page.count("<polyline") == 2 + 3 + 1
+
+
+def test_page_needs_nothing_else_and_runs_nothing(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    _, page = _report(tmp_path, inputs)
+    parser = _parse(page)
+    assert not {"script", "img", "iframe", "object"} & set(parser.tags)
+    assert all(link.startswith("#") or link == "data:," for link in parser.links)
+    assert not re.search(r"@import|url\(|https?://", page)
+    assert EVIL in parser.text  # shown as text
+
+
+def test_nothing_run_yet_is_said(tmp_path: Path) -> None:
+    facts, page = _report(tmp_path, {})
+    assert "pretraining" in facts["missing"] and "evaluation" in facts["missing"]
+    assert _parse(page).text.count("not run") >= len(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_any_one_stage_may_be_missing_or_know_nothing(tmp_path: Path, inputs: dict[str, Path], stage: str) -> None:
+    without = {name: folder for name, folder in inputs.items() if name != stage}
+    assert "not run" in _report(tmp_path, without)[1]
+    values = json.loads((inputs[stage] / "manifest.json").read_text())
+    (inputs[stage] / "manifest.json").write_text(json.dumps({**values, "facts": {}}))
+    _report(tmp_path, inputs)
+
+
+def test_damaged_files_become_remarks(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    (inputs["pretrain-phase1"] / "metrics.jsonl").write_bytes(b'{"step":1,"loss":NaN}\n{"step":2,"loss":6.5}\n{"st')
+    (inputs["eval"] / "results.json").unlink()
+    (inputs["sft"] / "manifest.json").write_text("{}")
+    facts, page = _report(tmp_path, inputs)
+    remarks = " ".join(facts["remarks"])
+    assert "pretrain-phase1/metrics.jsonl" in remarks and "eval/results.json" in remarks and "sft: not a valid manifest" in remarks
+    assert "evaluation" in facts["missing"] and "nan" not in "".join(re.findall(r"<svg.*?</svg>", page, re.S)).lower()
+
+
+def test_stage_of_another_recipe_is_named(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    values = json.loads((inputs["dpo"] / "manifest.json").read_text())
+    (inputs["dpo"] / "manifest.json").write_text(json.dumps({**values, "recipe": {"seed": 99}}))
+    assert _report(tmp_path, inputs)[0]["remarks"] == ["dpo: stale, made with another recipe (seed differ)"]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+MEASURE = """<script>onload = () => { const f = document.querySelector('iframe'), d = f.contentDocument.documentElement;
+document.title = 'width ' + d.scrollWidth + ' sections ' + d.querySelectorAll('section').length; }</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("width", [360, 1200])
+def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dict[str, Path], width: int) -> None:
+    _report(tmp_path, inputs)
+    frame = f'<meta charset="utf-8"><iframe src="report/index.html" style="border:0;width:{width}px;height:900px"></iframe>{MEASURE}'
+    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-gpu"]
+    command = [str(CHROMIUM), "--headless", *quiet, *(["--no-sandbox"] if os.geteuid() == 0 else []), f"--user-data-dir={tmp_path}/profile"]
+    command += ["--allow-file-access-from-files", "--enable-logging=stderr", "--window-size=1300,1000", "--dump-dom"]
+    done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
+    assert found, done.stdout[-500:]
+    assert int(found[1]) <= width and int(found[2]) == 10
+    assert "CONSOLE" not in done.stderr
