@@ -11,6 +11,7 @@ WIDTH, HEIGHT = 360, 250  # about one CSS pixel a unit on a small phone, so that
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 46, 40
 COLOURS = 6
 MAX_POINTS = 300
+LARGEST = 1e100
 
 Point = tuple[float, float]
 
@@ -38,7 +39,7 @@ class Scale:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round values (1, 2 or 5 times a power of ten apart) from at or below `low` to at or above `high`."""
-    if high <= low:
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):  # one value, up to rounding
         low, high = low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5
     rough = (high - low) / count
     power: float = 10.0 ** math.floor(math.log10(rough))
@@ -48,8 +49,8 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def thin(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
-    """At most about `limit` points: means of runs of neighbours. Values that are not finite are left out."""
-    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    """At most `limit` points: means of runs of neighbours. Values that are not finite, or too large to draw, are left out."""
+    finite = [(x, y) for x, y in points if abs(x) <= LARGEST and abs(y) <= LARGEST]  # false for NaN
     run = math.ceil(len(finite) / limit) if finite else 1
     groups = [finite[i : i + run] for i in range(0, len(finite), run)]
     return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
