@@ -28,7 +28,9 @@ def run(job: Job) -> dict[str, Any]:
     texts = list(sample(data, recipe.data.mix, recipe.tokenizer.sample_megabytes))
     tokenizer = train(texts, recipe.tokenizer.vocab_size, recipe.tokenizer.min_frequency)
     check_round_trip(tokenizer)
-    heldout = {language: [row["text"] for row in read_rows(data / "heldout" / f"{language}.jsonl.zst")] for language in recipe.languages}
+    heldout: dict[str, list[str]] = {
+        language: [row["text"] for row in read_rows(data / "heldout" / f"{language}.jsonl.zst")] for language in recipe.languages
+    }
     fertility = measure(tokenizer, heldout)
     tokenizer.save(str(job.folder / "tokenizer.json"))
     write_companions(job.folder, recipe.pretrain.sequence_length)
