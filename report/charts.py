@@ -40,7 +40,9 @@ class Scale:
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round values (1, 2 or 5 times a power of ten apart) from at or below `low` to at or above `high`."""
     if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):  # one value, up to rounding
-        low, high = low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5
+        margin = max(abs(low), abs(high)) * 0.5
+        margin = margin if margin > 1e-100 else 0.5  # nothing but noise around zero
+        low, high = low - margin, high + margin
     rough = (high - low) / count
     power: float = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
