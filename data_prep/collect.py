@@ -60,7 +60,7 @@ def _files(source: Source) -> list[Path]:
 
 def _read_file(source: Source, path: Path, collected: Collected) -> None:
     if path.suffix == ".parquet":
-        rows = _parquet_rows(path)
+        rows = _parquet_rows(source, path, collected)
     elif path.suffix == ".txt":
         rows = _text_rows(source, path, collected)
     else:
@@ -74,10 +74,10 @@ def _json_rows(source: Source, path: Path, collected: Collected) -> Iterator[tup
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line.decode("utf-8"))
+            yield number, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
             collected.reject(source, path, number, f"not UTF-8 (byte {error.start})", line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # ValueError also for integers of absurd length
             collected.reject(source, path, number, "not valid JSON", line)
 
 
@@ -102,16 +102,19 @@ def _text_rows(source: Source, path: Path, collected: Collected) -> Iterator[tup
         collected.reject(source, path, 1, f"not UTF-8 (byte {error.start})", raw)
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _parquet_rows(source: Source, path: Path, collected: Collected) -> Iterator[tuple[int, Any]]:
     try:
-        import pyarrow.parquet as parquet
+        from pyarrow import ArrowException, parquet
     except ImportError:
         raise DataError("reading parquet needs pyarrow", where=path, fix="make setup") from None
     number = 0
-    for batch in parquet.ParquetFile(path).iter_batches():
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches():
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except (ArrowException, OSError) as error:
+        collected.reject(source, path, number + 1, f"parquet file is damaged: {error}")
 
 
 def _add(source: Source, path: Path, number: int, row: Any, collected: Collected) -> None:
@@ -120,8 +123,8 @@ def _add(source: Source, path: Path, number: int, row: Any, collected: Collected
     text = row.get("text")
     if not isinstance(text, str) or not text.strip():
         return collected.reject(source, path, number, "no text", json.dumps(row, default=str).encode())
-    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
-        return collected.reject(source, path, number, "lone surrogate in text", text.encode("utf-8", "backslashreplace"))
+    if broken := next((key for key in ("text", "title", "id", "group", "lang") if _has_surrogate(row.get(key))), None):
+        return collected.reject(source, path, number, f"lone surrogate in {broken}", json.dumps(row, default=str).encode())
     title = row.get("title")
     name = str(row.get("id") or f"{source.name}-{path.stem}-{number}")
     collected.documents.append(
@@ -136,3 +139,8 @@ def _add(source: Source, path: Path, number: int, row: Any, collected: Collected
         )
     )
     return None
+
+
+def _has_surrogate(value: Any) -> bool:
+    """Half a UTF-16 pair: JSON can escape one, UTF-8 cannot hold it."""
+    return any(0xD800 <= ord(letter) <= 0xDFFF for letter in str(value))

@@ -12,9 +12,9 @@ MAX_OVERLAP = 0.05
 
 def split(documents: Sequence[Document], share: float, seed: int) -> tuple[list[Document], list[Document]]:
     """(training, held out). The choice depends on a group's name and the seed only, not on what else is there."""
-    held = [document for document in documents if _draw(document.group, seed) < share]
-    names = {document.id for document in held}
-    return [document for document in documents if document.id not in names], held
+    draws = [_draw(document.group, seed) for document in documents]  # by place: ids of two sources may be the same
+    training = [document for document, draw in zip(documents, draws, strict=True) if draw >= share]
+    return training, [document for document, draw in zip(documents, draws, strict=True) if draw < share]
 
 
 def _draw(group: str, seed: int) -> float:

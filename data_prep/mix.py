@@ -19,16 +19,16 @@ def mix(documents: Sequence[Document], shares: Mapping[Language, float], seed: i
             f"no text left in {', '.join(missing)}, which the mix asks for", fix="add a source, loosen the filters or change data.mix"
         )
     whole = min(sizes[language] / shares[language] for language in wanted)
-    order = sorted(documents, key=lambda d: hashlib.blake2b(f"{seed}:{d.id}".encode()).digest())
+    order = sorted(enumerate(documents), key=lambda pair: hashlib.blake2b(f"{seed}:{pair[1].id}".encode()).digest())
     left = {language: share * whole for language, share in shares.items()}
     chosen = set()
-    for document in order:
+    for place, document in order:
         if document.lang in left and document.bytes <= left[document.lang] + document.bytes / 2:  # nearest to the share, not below it
             left[document.lang] -= document.bytes
-            chosen.add(document.id)
-    kept = [document for document in documents if document.id in chosen]
+            chosen.add(place)  # not the id: two sources may use the same
+    kept = [document for place, document in enumerate(documents) if place in chosen]
     _check(achieved(kept, shares), shares)
-    return kept, [Removed(document, "over-mix") for document in documents if document.id not in chosen]
+    return kept, [Removed(document, "over-mix") for place, document in enumerate(documents) if place not in chosen]
 
 
 def achieved(documents: Sequence[Document], shares: Mapping[Language, float]) -> dict[Language, float]:

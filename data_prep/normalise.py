@@ -7,7 +7,13 @@ import unicodedata
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\u00ad]")
 _BLOCKS = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _BREAKS = re.compile(r"</(p|div|li|h[1-6]|tr)\s*>|<br\s*/?>", re.IGNORECASE)
-_TAGS = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(\s[^<>]*)?/?>")
+_NAMES = (
+    "a|abbr|article|aside|b|blockquote|body|br|button|center|code|dd|div|dl|dt|em|figcaption|figure|font|footer|form|h[1-6]|head|header|hr"
+    "|html|i|iframe|img|input|label|li|link|main|meta|nav|noscript|ol|option|p|pre|s|section|select|small|span|strong|sub|sup|svg|table"
+    "|tbody|td|textarea|tfoot|th|thead|title|tr|u|ul|video"
+)
+# Known names, bare or with attributes: "x <b and c> y" is no tag.
+_TAGS = re.compile(rf"</?({_NAMES})(\s[^<>]*=[^<>]*|\s*)/?>", re.IGNORECASE)
 _SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+")  # not before the first letter of a line: code keeps its indent
 _BLANK_LINES = re.compile(r"\n{3,}")
 # Lines that pages repeat around their text: navigation, sharing, rights. Short lines only, so that prose about them stays.
@@ -16,6 +22,7 @@ _BOILERPLATE = re.compile(
     r"|^[^.!?]{1,40}( \| [^.!?|]{1,40}){2,}$)",
     re.IGNORECASE,
 )
+_MIN_MOJIBAKE = 4
 _MASKS = (
     (re.compile(r"\b[\w.+-]+@[\w-]+(\.[\w-]+)+\b"), "[email]"),
     (re.compile(r"(?<!\d)\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}(?!\d)"), "[card]"),
@@ -26,7 +33,7 @@ _MASKS = (
 
 def normalise(text: str) -> str:
     """Repair, strip, compose (NFC), mask. Applying it twice changes nothing more."""
-    for _ in range(4):  # unescaping can uncover tags, and dropping lines can join blank ones: until nothing changes
+    for _ in range(100):  # unescaping can uncover tags, and dropping lines can join blank ones: until nothing changes
         before = text
         text = _once(text)
         if text == before:
@@ -44,14 +51,28 @@ def _once(text: str) -> str:
 
 
 def repair_encoding(text: str) -> str:
-    """Undo UTF-8 that was read as Latin-1, when the result is valid and has fewer odd letters."""
-    if not any("\x80" <= letter <= "\xff" for letter in text):
+    """Undo UTF-8 that was read in a one-byte encoding: the whole text, or else each line on its own."""
+    if text.isascii():
         return text
-    try:
-        repaired = text.encode("latin-1").decode("utf-8")
-    except (UnicodeEncodeError, UnicodeDecodeError):
+    repaired = _redecode(text)
+    return "\n".join(_redecode(line) for line in text.split("\n")) if repaired == text else repaired
+
+
+def _redecode(text: str) -> str:
+    """The text as UTF-8 if all of it can be read so. Honest text practically never can; a few letters may by chance, so they stay."""
+    if sum(not letter.isascii() for letter in text) < _MIN_MOJIBAKE:
         return text
-    return repaired
+    for encoding in ("latin-1", "cp1252", "cp1251"):
+        try:
+            return b"".join(_byte(letter, encoding) for letter in text).decode("utf-8")
+        except UnicodeError:
+            continue
+    return text
+
+
+def _byte(letter: str, encoding: str) -> bytes:
+    """Bytes that the code page leaves undefined were passed on as C1 controls by the readers that break text."""
+    return letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else encoding)
 
 
 def strip_markup(text: str) -> str:
