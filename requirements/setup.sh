@@ -54,12 +54,18 @@ install_group() {
     gguf)
         need_compiler
         # only the library that the bindings load: no command-line tools, no image projector
-        CMAKE_ARGS="-DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$PWD/requirements/llama-library-only.cmake ${CMAKE_ARGS:-}" \
+        CMAKE_ARGS="-DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$PWD/requirements/llama-build.cmake ${CMAKE_ARGS:-}" \
             PATH="$PWD/$venv/bin:$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
-            install --no-build-isolation -r requirements/gguf.txt
+            install --no-build-isolation --no-cache-dir --force-reinstall -r requirements/gguf.txt # an old build has other options
         ;;
     *) install --no-build-isolation -r "requirements/$1.txt" ;;
     esac
+}
+
+# what decides what a group installs: when it changes, the group is installed again
+definition() {
+    cat "requirements/$1.txt"
+    if [ "$1" = gguf ]; then cat requirements/llama-build.cmake; fi
 }
 
 system_torch() { grep -q 'include-system-site-packages = true' "$venv/pyvenv.cfg"; }
@@ -69,12 +75,12 @@ mkdir -p "$venv/installed"
 for group in build "${groups[@]}"; do
     lock=requirements/$group.txt
     [ -f "$lock" ] || die "no such group: $group (there are: $(cd requirements && ls ./*.in | sed 's|./||; s|\.in||' | tr '\n' ' '))"
-    cmp -s "$lock" "$venv/installed/$group.txt" && continue
+    definition "$group" | cmp -s - "$venv/installed/$group.txt" && continue
     if [ "$group" = torch ] && system_torch; then echo "setup: torch is the machine's own"; continue; fi
     echo "setup: installing $group ($(grep -c == "$lock") packages)"
     start=$SECONDS
     install_group "$group" || die "installing $group failed: see the lines above. Running 'make setup' again goes on from here."
-    cp "$lock" "$venv/installed/$group.txt"
+    definition "$group" >"$venv/installed/$group.txt"
     echo "setup: $group took $((SECONDS - start)) s"
 done
 echo "setup: ready ($venv)"
