@@ -20,7 +20,7 @@ from recipes.job import Job
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `results.json`, `samples.jsonl` and `lm_eval/<model>.jsonl`; facts are `results.json`: `models.<name>.bits_per_byte.<language>`."""
+    """Write `results.json`, which is also the facts, `samples.jsonl` and `lm_eval/<model>.jsonl` (docs/evaluation.md)."""
     cache = job.folder.absolute() / ".datasets"
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_DATASETS_CACHE=str(cache))
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))

@@ -14,13 +14,17 @@ def once(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[st
     The stage's fingerprint already discards rows of another recipe or other inputs; `key` stands for what it does not cover. The file
     is renamed into place whole; one that is damaged all the same is measured again.
     """
+    kept = _read(path)
+    if kept.get("key") != key:
+        write_json(path, {"key": key, "measured": measure()})
+        kept = _read(path)  # what a later attempt would find: equal results with and without a kill
+    measured: dict[str, Any] = kept["measured"]
+    return measured
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         kept = json.loads(path.read_bytes())
-        if kept["key"] == key:
-            measured: dict[str, Any] = kept["measured"]
-            return measured
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass
-    write_json(path, {"key": key, "measured": measure()})
-    measured = json.loads(path.read_bytes())["measured"]
-    return measured
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) and "measured" in kept else {}

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from eval import questions
 from eval.questions import Question
 from eval.scores import guess, normalised_guess, summarise
-from kishi.errors import ArtefactError
+from kishi.errors import ArtefactError, DataError
 from kishi.jsonl import write_rows
 from kishi.manifest import sha256_file
 from recipes.schema import Task
@@ -24,20 +24,30 @@ def write_tasks(tasks: tuple[Task, ...], languages: tuple[str, ...], folder: Pat
     described = {}
     for task in tasks:
         for language, chosen in questions.load(Path(task.path), languages).items():
-            name = f"{task.name}_{language}"
-            write_rows(folder / f"{name}.jsonl", (_document(question, language) for question in chosen))
+            name, documents = f"{task.name}_{language}", [_document(question, language) for question in chosen]
+            write_rows(folder / f"{name}.jsonl", documents)
             (folder / f"{name}.yaml").write_text(yaml.safe_dump(_definition(name, folder / f"{name}.jsonl"), allow_unicode=True))
             described[name] = {
                 **questions.baselines(chosen),
-                "truncated": questions.check_length(
-                    chosen, lambda question: _document(question, language)["text"], lambda text: len(tokenizer.encode(text).ids), length
-                ),
+                "truncated": _truncated(documents, tokenizer, length),
                 "version": VERSION,
                 "data": task.path,
                 "data_sha256": sha256_file(Path(task.path)),
                 "license": task.license,
             }
     return described
+
+
+def _truncated(documents: list[dict[str, Any]], tokenizer: Tokenizer, length: int) -> int:
+    """Number of questions that lose their beginning. Raises DataError when a choice alone does not fit."""
+    cut = 0
+    for document in documents:
+        longest = max(len(tokenizer.encode(f" {choice}").ids) for choice in document["choices"])
+        if longest > length:
+            where = f"question {document['id'] or document['text'][:60]!r}"
+            raise DataError(f"a choice of {longest} tokens, the model takes {length}", where=where, fix="shorten the choice")
+        cut += max(len(tokenizer.encode(f"{document['text']} {choice}").ids) for choice in document["choices"]) > length + 1
+    return cut
 
 
 def _document(question: Question, language: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The questions of a multiple-choice set: read with their faults named, and what answers without knowledge reach on them."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -65,17 +64,3 @@ def baselines(questions: list[Question]) -> dict[str, Any]:
         "majority": round(most / len(questions), 4),
         "majority_macro_f1": round(macro_f1(truth, [place] * len(truth)), 4),
     }
-
-
-def check_length(questions: list[Question], text_of: Callable[[Question], str], count: Callable[[str], int], length: int) -> int:
-    """Number of questions that are longer with a choice than the model takes and lose their beginning.
-
-    Raises DataError when a choice alone does not fit.
-    """
-    for question in questions:
-        longest = max(count(" " + choice) for choice in question.choices)
-        if longest > length:
-            raise DataError(
-                f"a choice of {longest} tokens, the model takes {length}", where=f"question {question.id or question.question[:60]!r}"
-            )
-    return sum(max(count(f"{text_of(q)} {choice}") for choice in q.choices) > length + 1 for q in questions)
