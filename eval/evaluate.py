@@ -1,11 +1,9 @@
 """The eval stage: a unigram baseline, an untrained model, both phases, SFT, DPO and every GGUF file side by side.
 
-One model is the unit of work: a finished model's row is kept and not measured again after a kill.
+One model is in memory at a time and is the unit of work: a finished model is not measured again after a kill.
 """
 
-import json
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,82 +11,97 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from eval import held_out, multiple_choice
-from eval.held_out import HeldOut, Scorer
-from kishi.jsonl import write_json
+from eval import held_out, kept_rows, measure, multiple_choice, same_tokenizer
+from eval.measure import Examination, Measured
+from kishi.jsonl import write_json, write_rows
+from kishi.manifest import sha256_of
 from kishi.progress import track
 from recipes.job import Job
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `results.json`; facts hold the same: `models.<name>.bits_per_byte.<language>` and so on."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_DATASETS_CACHE=str(job.folder.absolute() / ".datasets"))
+    """Write `results.json`, which is also the facts, `samples.jsonl` and `lm_eval/<model>.jsonl` (docs/evaluation.md)."""
+    cache = job.folder.absolute() / ".datasets"
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_DATASETS_CACHE=str(cache))
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
-    texts = held_out.load(job.inputs["data"], tokenizer, job.recipe.languages)
-    tasks = multiple_choice.write_tasks(job.recipe.eval.tasks, job.recipe.languages, job.folder / ".tasks")
-    measures = _measures(job, tokenizer, texts, tasks)
-    rows = {name: _once(job.folder / ".rows" / f"{name}.json", measure) for name, measure in track(list(measures.items()), "evaluate")}
-    facts = {"models": rows, "tasks": tasks, "task_version": multiple_choice.VERSION}
+    test = _examination(job, tokenizer)
+    key = sha256_of(test.tasks)  # the content of the task files, which the recipe only names
+    measured = {
+        name: kept_rows.once(job.folder / ".rows" / f"{name}.json", key, one)
+        for name, one in track(list(_measures(job, tokenizer, test).items()), "evaluate")
+    }
+    for name, result in measured.items():
+        if result["questions"]:
+            write_rows(job.folder / "lm_eval" / f"{name}.jsonl", result["questions"])
+    write_rows(job.folder / "samples.jsonl", (sample for result in measured.values() for sample in result["samples"]))
+    rows = {name: result["row"] for name, result in measured.items()}
+    facts = {"models": rows, "tasks": test.tasks, "task_version": multiple_choice.VERSION}
     write_json(job.folder / "results.json", facts)
     return facts
 
 
-def _once(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    if not path.exists():
-        write_json(path, measure())
-    row: dict[str, Any] = json.loads(path.read_text())
-    return row
+def _examination(job: Job, tokenizer: Tokenizer) -> Examination:
+    from transformers import AutoTokenizer
+
+    recipe, length = job.recipe, job.recipe.pretrain.sequence_length
+    prompts = {language: recipe.eval.prompts[language] for language in recipe.languages}
+    return Examination(
+        texts=held_out.load(job.inputs["data"], tokenizer, recipe.languages),
+        tasks=multiple_choice.write_tasks(recipe.eval.tasks, recipe.languages, job.folder / ".tasks", tokenizer, length),
+        task_folder=job.folder / ".tasks",
+        prompts=prompts,
+        rooms=measure.rooms(prompts, AutoTokenizer.from_pretrained(job.inputs["tokenizer"]), length),
+        length=length,
+    )
 
 
-def _measures(job: Job, tokenizer: Tokenizer, texts: dict[str, HeldOut], tasks: dict[str, Any]) -> dict[str, Callable[[], dict[str, Any]]]:
-    length = job.recipe.pretrain.sequence_length
-    hugging_face = {
-        "untrained": (job.inputs["export-hf"] / "phase2", True),
-        "phase1": (job.inputs["export-hf"] / "phase1", False),
-        "phase2": (job.inputs["export-hf"] / "phase2", False),
-        "sft": (job.inputs["sft"] / "model", False),
-        "dpo": (job.inputs["dpo"] / "model", False),
+def _measures(job: Job, tokenizer: Tokenizer, test: Examination) -> dict[str, Callable[[], Measured]]:
+    """In the order of the table; each opens its model, measures and closes it."""
+    exported = job.inputs["export-hf"]
+    measures: dict[str, Callable[[], Measured]] = {
+        "unigram": partial(_unigram, job, tokenizer, test),
+        "untrained": partial(_hugging_face, "untrained", exported / "phase2", job, test, random_seed=job.recipe.seed),
+        "phase1": partial(_hugging_face, "phase1", exported / "phase1", job, test),
+        "phase2": partial(_hugging_face, "phase2", exported / "phase2", job, test),
+        "sft": partial(_hugging_face, "sft", job.inputs["sft"] / "model", job, test, chat=True),
+        "dpo": partial(_hugging_face, "dpo", job.inputs["dpo"] / "model", job, test, chat=True),
     }
-    measures: dict[str, Callable[[], dict[str, Any]]] = {
-        "unigram": lambda: _bits(held_out.unigram_scorer(job.inputs["data"], tokenizer), texts, length)
-    }
-    for name, (folder, fresh) in hugging_face.items():
-        measures[name] = partial(_hugging_face, folder, fresh, job, texts, list(tasks))
     for kind in job.recipe.gguf.types:
-        measures[f"gguf-{kind}"] = partial(_gguf, job.inputs["gguf"] / f"model-{kind}.gguf", texts, length)
+        name = f"gguf-{kind}"
+        measures[name] = partial(_gguf, name, job.inputs["gguf"] / f"model-{kind}.gguf", job, tokenizer, test)
     return measures
 
 
-def _bits(score: Scorer, texts: dict[str, HeldOut], length: int) -> dict[str, Any]:
-    started = time.monotonic()
-    bits = {language: text.bits_per_byte(score, length) for language, text in texts.items()}
-    tokens = sum(len(ids) for text in texts.values() for ids in text.documents)
-    return {"bits_per_byte": bits, "tokens_per_second": round(tokens / (time.monotonic() - started))}
+def _unigram(job: Job, tokenizer: Tokenizer, test: Examination) -> Measured:
+    """Bits per byte only: without context every choice of a place and every sample would be the same."""
+    score = held_out.unigram_scorer(job.inputs["data"], tokenizer)
+    return {"row": measure.bits("unigram", score, test), "samples": [], "questions": []}
 
 
-def _hugging_face(folder: Path, fresh: bool, job: Job, texts: dict[str, HeldOut], tasks: list[str]) -> dict[str, Any]:
+def _hugging_face(name: str, folder: Path, job: Job, test: Examination, *, chat: bool = False, random_seed: int | None = None) -> Measured:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    from eval.hugging_face import negative_log_likelihood
+    from eval.hugging_face import opened
 
-    if fresh:
-        torch.manual_seed(job.recipe.seed)
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    model.eval()
-    row = _bits(partial(negative_log_likelihood, model), texts, job.recipe.pretrain.sequence_length)
-    if tasks:
-        row["tasks"] = multiple_choice.evaluate(model, AutoTokenizer.from_pretrained(folder), tasks, job.folder / ".tasks")
-    if not fresh:
-        row["bytes"] = (folder / "model.safetensors").stat().st_size
-    return row
+    same_tokenizer.check_file(folder, job.inputs["tokenizer"])
+    if job.hardware.threads:
+        torch.set_num_threads(job.hardware.threads)
+    device = "cuda" if job.hardware.device == "gpu" else "cpu"
+    with opened(folder, AutoTokenizer.from_pretrained(folder), test.length, chat, device, random_seed) as model:
+        measured = measure.measure(name, model, test)
+    if random_seed is None:
+        measured["row"]["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return measured
 
 
-def _gguf(path: Path, texts: dict[str, HeldOut], length: int) -> dict[str, Any]:
-    from eval.llama_cpp_model import negative_log_likelihood, opened
+def _gguf(name: str, path: Path, job: Job, tokenizer: Tokenizer, test: Examination) -> Measured:
+    from eval.llama_cpp_model import GgufModel, opened, token_ids
 
-    with opened(path, length) as model:
-        row = _bits(partial(negative_log_likelihood, model), texts, length)
-    return {**row, "bytes": path.stat().st_size}
+    with opened(path, test.length, job.hardware.threads) as model:
+        tokenize = same_tokenizer.agreed(tokenizer, partial(token_ids, model), path)
+        for text in (text for held in test.texts.values() for text in held.texts):
+            tokenize(text)
+        measured = measure.measure(name, GgufModel(model, tokenize, test.length), test)
+    measured["row"]["bytes"] = path.stat().st_size
+    return measured

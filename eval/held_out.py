@@ -17,15 +17,20 @@ Scorer = Callable[[list[Window]], float]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Documents of one language as token ids, and the bytes of their text."""
+    """Documents of one language, and each as token ids."""
 
+    texts: list[str]
     documents: list[list[int]]
-    bytes: int
+
+    @property
+    def tokens(self) -> int:
+        """In all documents."""
+        return sum(map(len, self.documents))
 
     def bits_per_byte(self, score: Scorer, length: int) -> float:
-        """On windows of at most `length` tokens."""
+        """On windows of at most `length` tokens; not finite when the score is not."""
         cut = [window for ids in self.documents for window in windows(ids, SPECIAL_IDS[END_OF_TEXT], length)]
-        return round(bits_per_byte(score(cut), self.bytes), 5)
+        return round(bits_per_byte(score(cut), sum(len(text.encode("utf-8")) for text in self.texts)), 5)
 
 
 def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[str, HeldOut]:
@@ -37,7 +42,7 @@ def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[s
         if not texts:
             raise ArtefactError(f"no held-out text in {language}", where=path, fix="raise data.heldout")
         encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-        result[language] = HeldOut(encoded, sum(len(text.encode("utf-8")) for text in texts))
+        result[language] = HeldOut(texts, encoded)
     return result
 
 

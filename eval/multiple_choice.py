@@ -1,44 +1,69 @@
-"""Multiple choice through lm-eval with local tasks, one a language; the random and the majority baseline beside it."""
+"""Multiple choice through lm-eval with local tasks, one a language, for every kind of model."""
 
-from collections import Counter
+import math
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tokenizers import Tokenizer
 
-from kishi.errors import DataError
-from kishi.jsonl import read_rows, write_rows
+from eval import questions
+from eval.questions import Question
+from eval.scores import guess, normalised_guess, summarise
+from kishi.errors import ArtefactError, DataError
+from kishi.jsonl import write_rows
+from kishi.manifest import sha256_file
 from recipes.schema import Task
 
-PROMPTS = {"kk": "Сұрақ: {{question}}\nЖауап:", "ru": "Вопрос: {{question}}\nОтвет:", "en": "Question: {{question}}\nAnswer:"}
-VERSION = 1.0
+PROMPTS = {"kk": "Сұрақ: {}\nЖауап:", "ru": "Вопрос: {}\nОтвет:", "en": "Question: {}\nAnswer:"}
+VERSION = 2.0  # of the tasks and their scoring: figures of different versions are not comparable
 
 
-def write_tasks(tasks: tuple[Task, ...], languages: tuple[str, ...], folder: Path) -> dict[str, dict[str, Any]]:
-    """lm-eval YAML and data files in `folder`; returns per task its size and baselines."""
-    baselines = {}
+def write_tasks(tasks: tuple[Task, ...], languages: tuple[str, ...], folder: Path, tokenizer: Tokenizer, length: int) -> dict[str, Any]:
+    """lm-eval YAML and data files in `folder`; returns per task its size, baselines, version and the hash of its data file."""
+    described = {}
     for task in tasks:
-        rows = list(read_rows(Path(task.path))) if Path(task.path).is_file() else []
-        for language in languages:
-            chosen = [row for row in rows if row.get("lang") == language]
-            if not chosen:
-                raise DataError(f"task {task.name}: no question in {language}", where=task.path, fix="mend eval.tasks")
-            name = f"{task.name}_{language}"
-            write_rows(folder / f"{name}.jsonl", ({key: row[key] for key in ("question", "choices", "answer")} for row in chosen))
-            (folder / f"{name}.yaml").write_text(yaml.safe_dump(_definition(name, folder / f"{name}.jsonl", language), allow_unicode=True))
-            baselines[name] = _baselines(chosen)
-    return baselines
+        for language, chosen in questions.load(Path(task.path), languages).items():
+            name, documents = f"{task.name}_{language}", [_document(question, language) for question in chosen]
+            write_rows(folder / f"{name}.jsonl", documents)
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump(_definition(name, folder / f"{name}.jsonl"), allow_unicode=True))
+            described[name] = {
+                **questions.baselines(chosen),
+                "truncated": _truncated(documents, tokenizer, length),
+                "version": VERSION,
+                "data": task.path,
+                "data_sha256": sha256_file(Path(task.path)),
+                "license": task.license,
+            }
+    return described
 
 
-def _definition(name: str, data: Path, language: str) -> dict[str, Any]:
+def _truncated(documents: list[dict[str, Any]], tokenizer: Tokenizer, length: int) -> int:
+    """Number of questions that lose their beginning. Raises DataError when a choice alone does not fit."""
+    cut = 0
+    for document in documents:
+        longest = max(len(tokenizer.encode(f" {choice}").ids) for choice in document["choices"])
+        if longest > length:
+            where = f"question {document['id'] or document['text'][:60]!r}"
+            raise DataError(f"a choice of {longest} tokens, the model takes {length}", where=where, fix="shorten the choice")
+        cut += max(len(tokenizer.encode(f"{document['text']} {choice}").ids) for choice in document["choices"]) > length + 1
+    return cut
+
+
+def _document(question: Question, language: str) -> dict[str, Any]:
+    text = PROMPTS[language].format(question.question)
+    return {"id": question.id, "text": text, "choices": question.choices, "answer": question.answer}
+
+
+def _definition(name: str, data: Path) -> dict[str, Any]:
     return {
         "task": name,
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": {"test": str(data.absolute())}},
         "test_split": "test",
         "output_type": "multiple_choice",
-        "doc_to_text": PROMPTS[language],
-        "doc_to_choice": "{{choices}}",
+        "doc_to_text": "text",
+        "doc_to_choice": "choices",
         "doc_to_target": "answer",
         "target_delimiter": " ",
         "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in ("acc", "acc_norm")],
@@ -46,43 +71,40 @@ def _definition(name: str, data: Path, language: str) -> dict[str, Any]:
     }
 
 
-def _baselines(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    most = Counter(row["answer"] for row in rows).most_common(1)[0][1]
-    return {
-        "n": len(rows),
-        "random": round(sum(1 / len(row["choices"]) for row in rows) / len(rows), 4),
-        "majority": round(most / len(rows), 4),
-    }
-
-
-def evaluate(model: Any, tokenizer: Any, names: list[str], folder: Path) -> dict[str, Any]:
-    """Accuracy of a Hugging Face model on the tasks, with macro-F1 over the chosen places, where a constant answer shows."""
+def ask(harness: Any, names: list[str], folder: Path) -> dict[str, Any]:
+    """What lm-eval itself returns for the tasks: `results` and `samples`."""
     import lm_eval
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
-    harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=16)
-    found = lm_eval.simple_evaluate(model=harness, tasks=names, task_manager=manager, bootstrap_iters=0, log_samples=True)
-    return {
-        name: {
-            "acc": round(found["results"][name]["acc,none"], 4),
-            "acc_norm": round(found["results"][name]["acc_norm,none"], 4),
-            "macro_f1": macro_f1([(sample["doc"]["answer"], _guess(sample)) for sample in found["samples"][name]]),
-        }
-        for name in names
-    }
+    found: dict[str, Any] = lm_eval.simple_evaluate(model=harness, tasks=names, task_manager=manager, bootstrap_iters=0, log_samples=True)
+    return found
 
 
-def _guess(sample: dict[str, Any]) -> int:
-    scores = [float(answer[0][0]) for answer in sample["resps"]]
-    return scores.index(max(scores))
+def raw_rows(found: dict[str, Any], model: str) -> list[dict[str, Any]]:
+    """One row a question: everything that the figures are made of. Raises ArtefactError for a log-likelihood that is not finite."""
+    rows = []
+    for task, samples in found["samples"].items():
+        for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
+            document = sample["doc"]
+            row = {
+                "task": task,
+                "doc_id": sample["doc_id"],
+                "id": document["id"],
+                "truth": document["answer"],
+                "loglikelihoods": [float(answer[0][0]) for answer in sample["resps"]],
+                "characters": [len(choice) for choice in document["choices"]],
+            }
+            if not all(map(math.isfinite, row["loglikelihoods"])):
+                raise ArtefactError(
+                    f"{model}: log-likelihoods of {task} question {sample['doc_id']} are not finite: {row['loglikelihoods']}",
+                    fix="its weights hold NaN or infinity: run the stage that made the model again",
+                )
+            rows.append({**row, "guess": guess(row), "guess_norm": normalised_guess(row)})
+    return rows
 
 
-def macro_f1(pairs: list[tuple[int, int]]) -> float:
-    """Mean F1 over the right places of (truth, guess) pairs."""
-    scores = []
-    for label in {truth for truth, _ in pairs}:
-        hits = sum(truth == guess == label for truth, guess in pairs)
-        scores.append(2 * hits / (sum(truth == label for truth, _ in pairs) + sum(guess == label for _, guess in pairs)))
-    return round(sum(scores) / len(scores), 4)
+def figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Per task, from raw rows."""
+    names = dict.fromkeys(row["task"] for row in rows)
+    return {name: summarise([row for row in rows if row["task"] == name]) for name in names}

@@ -6,7 +6,7 @@ is predicted from at least half a window of text. Method: strided perplexity ("P
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -34,6 +34,35 @@ def windows(document: Sequence[int], start: int, length: int) -> list[Window]:
         result.append(Window(ids[begin:end], scored=end - done))
         done = end
     return result
+
+
+def batches(cut: Sequence[Window], tokens: int) -> Iterator[list[Window]]:
+    """Windows of like length together, each batch at most `tokens` inputs after padding (a longer window goes alone).
+
+    The bound is on tokens rather than windows because logits need tokens x vocabulary x 4 bytes, whatever the window's length.
+    """
+    batch: list[Window] = []
+    for window in sorted(cut, key=lambda window: len(window.tokens)):
+        if batch and (len(batch) + 1) * (len(window.tokens) - 1) > tokens:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
+
+
+def padded(batch: Sequence[Window], pad: int, ignore: int) -> tuple[list[list[int]], list[list[int]]]:
+    """(inputs, targets), each windows x longest input: filled with `pad` on the right, where causal attention cannot look.
+
+    `targets[row][i]` is what follows `inputs[row][i]`, or `ignore` for context that is not scored and for padding.
+    """
+    longest = max(len(window.tokens) for window in batch) - 1
+    inputs, targets = [], []
+    for window in batch:
+        given, filling = len(window.tokens) - 1 - window.scored, longest - (len(window.tokens) - 1)
+        inputs.append(window.tokens[:-1] + [pad] * filling)
+        targets.append([ignore] * given + window.tokens[given + 1 :] + [ignore] * filling)
+    return inputs, targets
 
 
 def bits_per_byte(negative_log_likelihood: float, text_bytes: int) -> float:

@@ -8,10 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from kishi import manifest
+from kishi.jsonl import read_rows
 
 
 def print_summary(console: Console, run: Path) -> None:
-    """Stages, models, one generated sentence a language from the smallest quantised model, and the report's path."""
+    """Stages, models, one generated sentence a language from the last quantised model of the table, and the report's path."""
     console.rule("what was made", align="left")
     console.print(_stages(run))
     facts = manifest.read(run / "eval").facts
@@ -46,8 +47,10 @@ def _models(models: dict[str, Any]) -> Table:
 
 
 def _print_samples(console: Console, run: Path) -> None:
-    samples = manifest.read(run / "gguf").facts.get("samples", {})
-    for name, by_language in list(samples.items())[-1:]:
-        console.print(f"\n{name} answers:")
-        for language, text in by_language.items():
-            console.print(f"  {language}: {escape(str(text))}")
+    path = run / "eval" / "samples.jsonl"
+    rows = [row for row in read_rows(path) if row["model"].startswith("gguf-")] if path.is_file() else []
+    last = [row for row in rows if row["model"] == rows[-1]["model"]]
+    for row in last:
+        if row is last[0]:
+            console.print(f"\n{row['model']} answers:")
+        console.print(f"  {row['lang']}: {escape(row['prompt'])} → {escape(row['text'])}{'' if row['stopped'] else ' …'}")

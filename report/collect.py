@@ -41,9 +41,9 @@ class Run:
             self.remarks.append(f"{stage}/{name}: not all readable ({error}); what comes after is left out")
         return rows
 
-    def value(self, stage: str, name: str, required: bool = True) -> Any:
+    def value(self, stage: str, name: str) -> Any:
         """A JSON file of a stage; None when it is not there."""
-        path = self._path(stage, name, required)
+        path = self._path(stage, name)
         if path is None:
             return None
         try:
@@ -52,13 +52,12 @@ class Run:
             self.remarks.append(f"{stage}/{name}: not readable ({error})")
             return None
 
-    def _path(self, stage: str, name: str, required: bool = True) -> Path | None:
+    def _path(self, stage: str, name: str) -> Path | None:
         if stage not in self.manifests:
             return None
         path = self.folders[stage] / name
         if not path.is_file():
-            if required:
-                self.remarks.append(f"{stage}/{name}: not there")
+            self.remarks.append(f"{stage}/{name}: not there")
             return None
         return path
 

@@ -1,11 +1,12 @@
 """Sections about finished models: evaluation, post-training, quantised files, answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from kishi.jsonl import Row
 from report.charts import bar_chart
 from report.collect import Run
-from report.view import Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
+from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
 
 BASELINES = ("random", "majority")
 
@@ -38,29 +39,29 @@ def _finite(value: Any) -> float | None:
 
 
 def _task(task: str, models: dict[str, dict[str, Any]], results: dict[str, Any]) -> Table:
-    scores = {name: table_of(dig(row, "tasks", task)) for name, row in models.items()}
-    rows, questions = [], dig(results, "tasks", task, "n")
-    for name, score in scores.items():
-        if score:
-            rows.append(
-                [
-                    name,
-                    percent(score.get("acc")),
-                    percent(score.get("acc_norm")),
-                    number(score.get("macro_f1")),
-                    number(score.get("n", questions)),
-                ]
-            )
+    described = table_of(dig(results, "tasks", task))
+    rows = []
+    for name, row in models.items():
+        if score := table_of(dig(row, "tasks", task)):
+            figures = [
+                _with_interval(score, "acc", percent),
+                _with_interval(score, "acc_norm", percent),
+                _with_interval(score, "macro_f1", number),
+            ]
+            rows.append([name, *figures, percent(score.get("most_frequent_guess")), number(score.get("n", described.get("n")))])
     for baseline in BASELINES:
-        places = [
-            dig(results, "tasks", task, baseline),
-            dig(results, "baselines", task, baseline),
-            *(score.get(baseline) for score in scores.values()),
-        ]
-        known = next((place for place in places if place is not None), None)
-        value = known.get("acc") if isinstance(known, dict) else known
-        rows.append([f"baseline: {baseline}", percent(value) if known is not None else "not recorded", "", "", number(questions)])
-    return Table(f"Multiple choice: {task}", ["model", "accuracy", "accuracy (length-normalised)", "macro-F1", "questions"], rows)
+        value = described.get(baseline)
+        f1 = described.get(f"{baseline}_macro_f1")
+        known = percent(value) if value is not None else "not recorded"
+        rows.append([f"baseline: {baseline}", known, "", number(f1) if f1 is not None else "", "", number(described.get("n"))])
+    head = ["model", "accuracy", "accuracy (length-normalised)", "macro-F1", "most frequent guess", "questions"]
+    return Table(f"Multiple choice: {task} (in brackets: 95 % interval)", head, rows)
+
+
+def _with_interval(score: dict[str, Any], name: str, write: Callable[[Any], str]) -> str:
+    interval = score.get(f"{name}_interval")
+    text = write(score.get(name))
+    return f"{text} [{write(interval[0])}, {write(interval[1])}]" if isinstance(interval, list) and len(interval) == 2 else text
 
 
 def post_training(run: Run) -> Section:
@@ -113,15 +114,34 @@ def quantised(run: Run) -> Section:
 
 
 def answers(run: Run) -> Section:
-    """The same question in each language to every finished model."""
-    section = Section("answers", "Final answers")
-    prompts = _prompts(run)
-    found = [*_stage_answers(run), *_eval_answers(run.value("eval", "samples.json", required=False), prompts)]
+    """What every model writes to the same prompts, side by side; before eval has run, what SFT, DPO and gguf noted themselves."""
+    section, prompts = Section("answers", "Final answers"), _prompts(run)
+    if written := run.rows("eval", "samples.jsonl"):
+        section.add(_side_by_side(written, prompts))
+        return section
+    found = list(_stage_answers(run))
     languages = dict.fromkeys([*run.recipe.languages, *(sample.lang for sample in found)])
     for language in languages:
         items = list(dict.fromkeys(sample for sample in found if sample.lang == language))
         section.add(Samples(f"{language}: {prompts.get(language, '')}", items))
     return section
+
+
+def _side_by_side(written: list[Row], prompts: dict[str, str]) -> Table:
+    """A row a model, a column a language."""
+    languages = list(dict.fromkeys(str(row.get("lang")) for row in written))
+    cells = {(row.get("model"), row.get("lang")): row for row in written}
+    rows = [["prompt", "", *(prompts.get(language, "") for language in languages)]]
+    for model, mode in dict.fromkeys((str(row.get("model")), str(row.get("mode", ""))) for row in written):
+        rows.append([model, mode, *(_cut_off(cells.get((model, language))) for language in languages)])
+    caption = "Greedy texts of every model, in the order of training (… : cut off, did not stop by itself)"
+    return Table(caption, ["model", "mode", *languages], rows)
+
+
+def _cut_off(row: Row | None) -> str:
+    if row is None:
+        return NONE
+    return f"{row.get('text', '')}{'' if row.get('stopped', True) else ' …'}".strip() or "(empty: ended at once)"
 
 
 def _prompts(run: Run) -> dict[str, str]:
@@ -136,21 +156,3 @@ def _stage_answers(run: Run) -> Iterator[Sample]:
     for kind, facts in table_of(run.facts("gguf").get("types")).items():
         for language, text in table_of(dig(facts, "samples")).items():
             yield Sample(f"gguf-{kind}", language, _prompts(run).get(language, ""), str(text))
-
-
-def _eval_answers(value: Any, prompts: dict[str, str], model: str = "", lang: str = "") -> Iterator[Sample]:
-    """Rows of {model, lang, prompt, text}, or the same nested as model -> language -> text."""
-    if isinstance(value, list):
-        for row in value:
-            yield from _eval_answers(row, prompts, model, lang)
-    elif isinstance(value, str):
-        yield Sample(f"eval: {model}", lang, prompts.get(lang, ""), value)
-    elif isinstance(value, dict) and "text" in value:
-        language = str(value.get("lang", lang))
-        yield Sample(
-            f"eval: {value.get('model', model)}", language, str(value.get("prompt", prompts.get(language, ""))), str(value["text"])
-        )
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            is_language = key in prompts
-            yield from _eval_answers(inner, prompts, model if is_language or key == "models" else key, key if is_language else lang)

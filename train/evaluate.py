@@ -8,10 +8,11 @@ from megatron.core import parallel_state
 from megatron.core.datasets.indexed_dataset import IndexedDataset
 from torch.nn.functional import cross_entropy
 
-from kishi.bits_per_byte import Window, bits_per_byte, windows
+from kishi.bits_per_byte import Window, batches, bits_per_byte, padded, windows
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
 
-BATCH = 16
+_BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
+_IGNORE = -100  # cross_entropy's own mark
 
 
 @torch.no_grad()
@@ -41,17 +42,10 @@ def _negative_log_likelihood(model: Any, cut: list[Window]) -> float:
     """Nats over the scored tokens of all windows."""
     device = next(model.parameters()).device
     total = 0.0
-    for start in range(0, len(cut), BATCH):
-        batch = cut[start : start + BATCH]
-        longest = max(len(window.tokens) for window in batch)
-        ids = torch.full((len(batch), longest), SPECIAL_IDS[PAD])
-        targets = torch.full((len(batch), longest - 1), -100)
-        for row, window in enumerate(batch):
-            ids[row, : len(window.tokens)] = torch.tensor(window.tokens)
-            first = len(window.tokens) - 1 - window.scored
-            targets[row, first : len(window.tokens) - 1] = torch.tensor(window.tokens[-window.scored :])
-        logits = logits_of(model, ids[:, :-1].to(device))
-        total += float(cross_entropy(logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"))
+    for batch in batches(cut, _BATCH_TOKENS):
+        inputs, targets = (torch.tensor(rows, device=device) for rows in padded(batch, SPECIAL_IDS[PAD], _IGNORE))
+        logits = logits_of(model, inputs)
+        total += float(cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="sum"))
     return total
 
 

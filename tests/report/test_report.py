@@ -94,9 +94,21 @@ def _fill(folder: Path, stage: str) -> None:
     elif stage in ("sft", "dpo"):
         write_rows(folder / "samples.jsonl", [{"lang": "ru", "prompt": "?", "text": f"ответ {stage}", "stopped": stage == "sft"}])
     elif stage == "eval":
-        task = {"acc": 0.3, "acc_norm": 0.34, "macro_f1": 0.29}
+        task = {"acc": 0.3, "acc_interval": [0.191, 0.438], "acc_norm": 0.34, "macro_f1": 0.29, "most_frequent_guess": 0.97}
         models = {"unigram": {"bits_per_byte": BITS}, "phase2": {"bits_per_byte": BITS, "tasks": {"mcq_kk": task}, "bytes": 14696248}}
-        write_json(folder / "results.json", {"models": models, "tasks": {"mcq_kk": {"n": 50, "random": 0.25, "majority": 0.28}}})
+        write_json(
+            folder / "results.json",
+            {"models": models, "tasks": {"mcq_kk": {"n": 50, "random": 0.25, "majority": 0.28, "majority_macro_f1": 0.11}}},
+        )
+        answers = [
+            ("phase2", "continuation", f"дала {EVIL}", False),
+            ("gguf-Q8_0", "answer", "Дала жасыл", True),
+            ("dpo", "answer", "", True),
+        ]
+        write_rows(
+            folder / "samples.jsonl",
+            [{"model": m, "lang": "kk", "mode": mode, "prompt": "?", "text": text, "stopped": end} for m, mode, text, end in answers],
+        )
 
 
 def _stage(root: Path, stage: str) -> Path:
@@ -162,10 +174,22 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     assert facts["missing"] == [] and facts["remarks"] == []
     assert facts["page_bytes"] == len(page.encode())
     text = _parse(page).text
-    for figure in ("3,672,832", "5.345 → 5.081", "75.0 %", "223.50", "25.0 %", "28.0 %", "near-duplicate", "1.50e-07", "ответ sft", "Дала"):
+    for figure in ("3,672,832", "5.345 → 5.081", "75.0 %", "223.50", "25.0 %", "28.0 %", "near-duplicate", "1.50e-07", "97.0 %", "0.110"):
         assert figure in text, figure
+    assert "30.0 % [19.1 %, 43.8 %]" in text
     assert "not recorded" not in text and "not run" not in text
     assert page.count("<svg") == 4 and page.count("<polyline") == 2 + 3 + 1
+
+
+def test_answers_of_all_models_stand_side_by_side(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    text = " ".join(_parse(_report(tmp_path, inputs)[1]).text.split())
+    assert f"phase2 continuation дала {EVIL} … gguf-Q8_0 answer Дала жасыл dpo answer (empty: ended at once)" in text
+
+
+def test_before_eval_has_run_the_stages_own_answers_are_shown(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    del inputs["eval"]
+    text = _parse(_report(tmp_path, inputs)[1]).text
+    assert "ответ sft" in text and "ответ dpo" in text and "Дала" in text
 
 
 def test_page_needs_nothing_else_and_runs_nothing(tmp_path: Path, inputs: dict[str, Path]) -> None:

@@ -1,0 +1,45 @@
+"""A test set must be whole: each kind of bad line is refused with its number."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.questions import baselines, load
+from kishi.errors import DataError
+
+GOOD = {"lang": "kk", "question": "Не?", "choices": ["а", "ә", "б"], "answer": 2}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{nope", r"tasks\.jsonl:2.*JSON"),
+        (json.dumps({**GOOD, "answer": 3}), r"tasks\.jsonl:2.*answer 3, but there are 3 choices"),
+        (json.dumps({**GOOD, "answer": "2"}), r"tasks\.jsonl:2.*answer"),
+        (json.dumps({**GOOD, "choices": ["а"]}), r"tasks\.jsonl:2.*choices"),
+        (json.dumps({**GOOD, "choices": ["а", "", "б"]}), r"tasks\.jsonl:2.*choices\.1"),
+        (json.dumps({key: GOOD[key] for key in ("lang", "choices", "answer")}), r"tasks\.jsonl:2.*question"),
+        (json.dumps(GOOD), "no question in ru"),
+    ],
+)
+def test_bad_lines_and_missing_languages(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(f"{json.dumps(GOOD)}\n{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        load(path, ("kk", "ru"))
+
+
+def test_not_utf8_and_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_bytes(b'{"lang": "kk", "question": "\xff"}\n')
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1"):
+        load(path, ("kk",))
+    with pytest.raises(DataError, match="no such file"):
+        load(tmp_path / "none.jsonl", ("kk",))
+
+
+def test_baselines_of_the_sample_set() -> None:
+    for questions in load(Path("data/sample/mcq.jsonl"), ("kk", "ru", "en")).values():
+        found = baselines(questions)
+        assert found["n"] == 50 and found["random"] == 0.25 and found["majority_macro_f1"] < found["majority"]
