@@ -1,57 +1,64 @@
-"""The unit that flows through data preparation."""
+"""The unit that flows through data preparation: datatrove's `Document`, with these keys in its metadata.
 
-from dataclasses import dataclass, replace
+`lang`, `source`, `license`, `tier`; `origin`: the recipe's source; `group`: ties documents that say the same in different languages,
+so that the held-out split keeps them together; `faults`: what `corrupt.py` did to it (empty for real documents).
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
-from recipes.schema import Tier
+import regex
+from datatrove.data import Document
+from datatrove.utils.word_tokenizers import WordTokenizer
+
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
-@dataclass(frozen=True)
-class Document:
-    """One text with where it came from.
-
-    `group` ties documents that say the same in different languages, so that the held-out split keeps them together.
-    `faults` names what `corrupt.py` did to it (empty for real documents): what cleaning is scored against.
-    """
-
-    id: str
-    text: str
-    lang: str
-    source: str
-    license: str
-    tier: Tier
-    group: str
-    faults: tuple[str, ...] = ()
-
-    def with_text(self, text: str) -> "Document":
-        """The same document with other text."""
-        return replace(self, text=text)
-
-    def row(self) -> dict[str, Any]:
-        """What is written for training."""
-        return {"id": self.id, "text": self.text, "lang": self.lang, "source": self.source, "license": self.license, "tier": self.tier}
-
-    @property
-    def bytes(self) -> int:
-        """Length of the text in UTF-8."""
-        return len(self.text.encode("utf-8"))
+def make(row: dict[str, Any]) -> Document:
+    """A document from a row of our own files."""
+    keys = ("lang", "source", "license", "tier", "origin", "group", "faults")
+    return Document(text=row["text"], id=row["id"], metadata={key: row[key] for key in keys})
 
 
-@dataclass(frozen=True)
-class Removed:
-    """A document that was taken out, and why."""
+def as_row(document: Document) -> dict[str, Any]:
+    """All of it, for the files between two steps."""
+    return {"id": document.id, "text": document.text, **document.metadata}
 
-    document: Document
-    reason: str
 
-    def row(self) -> dict[str, Any]:
-        """What is kept of it, so that anyone can read what was removed."""
-        document = self.document
-        return {
-            "id": document.id,
-            "lang": document.lang,
-            "source": document.source,
-            "tier": document.tier,
-            "reason": self.reason,
-            "text": document.text,
-        }
+def training_row(document: Document) -> dict[str, Any]:
+    """What is written for training."""
+    return {"id": document.id, "text": document.text, **{key: document.metadata[key] for key in ("lang", "source", "license", "tier")}}
+
+
+def size(text: str) -> int:
+    """Length in UTF-8 bytes."""
+    return len(text.encode("utf-8"))
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case, without punctuation: the form in which texts are compared."""
+    words: list[str] = _WORD.findall(text.lower())
+    return words
+
+
+class Words(WordTokenizer):  # type: ignore[misc]
+    """White-space words for datatrove's filters, which would ask for Stanza or spaCy models otherwise."""
+
+    def word_tokenize(self, text: str) -> list[str]:
+        """Words with their punctuation."""
+        return text.split()
+
+    def sent_tokenize(self, text: str) -> list[str]:
+        """Lines."""
+        return [line for line in text.split("\n") if line.strip()]
+
+    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+        """The whole text."""
+        return [(0, len(text))]
+
+
+def shingles(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    """Runs of `length` words in a row; one shorter run when there are fewer words."""
+    if len(words) <= length:
+        return [tuple(words)] if words else []
+    return list(zip(*(words[i:] for i in range(length)), strict=False))

@@ -1,40 +1,48 @@
-"""The held-out split: whole groups (one topic in all languages), and nothing in training that repeats them."""
+"""The held-out split: whole groups (one topic in all languages) of clean documents, kept from training to measure on."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from data_prep.deduplicate import words_of
-from data_prep.document import Document, Removed
+from datatrove.data import Document
 
-NGRAM = 8
-MAX_OVERLAP = 0.05
+from data_prep.document import as_row
+from data_prep.evidence import CleaningStep, Evidence
+from data_prep.shards import shard
+from kishi.jsonl import RowWriter
 
-
-def split(documents: Sequence[Document], share: float, seed: int) -> tuple[list[Document], list[Document]]:
-    """(training, held out). The choice depends on a group's name and the seed only, not on what else is there."""
-    draws = [_draw(document.group, seed) for document in documents]  # by place: ids of two sources may be the same
-    training = [document for document, draw in zip(documents, draws, strict=True) if draw >= share]
-    return training, [document for document, draw in zip(documents, draws, strict=True) if draw < share]
+FOLDER = "heldout"
 
 
-def _draw(group: str, seed: int) -> float:
-    digest = hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=8).digest()
+class HoldOut(CleaningStep):
+    """Moves held-out documents to `documents/heldout`; training documents of a held-out group are removed."""
+
+    name = "held-out split"
+
+    def __init__(self, work: Path, share: float, seed: int) -> None:
+        super().__init__(work)
+        self.share, self.seed = share, seed
+
+    def begin(self, rank: int, evidence: Evidence) -> None:
+        """Open this task's held-out file."""
+        self._writer = RowWriter(shard(self.work, FOLDER, rank), level=1)
+
+    def apply(self, document: Document, evidence: Evidence) -> Document | None:
+        """By hash of the group's name and the seed: it does not depend on what else is there."""
+        if draw(document.metadata["group"], self.seed) >= self.share:
+            return document
+        if document.metadata["tier"] == "clean":
+            self._writer.write(as_row(document))
+        else:
+            evidence.remove(document, "heldout-group")
+        return None
+
+    def end(self, rank: int, evidence: Evidence) -> None:
+        """Close it."""
+        evidence.notes["heldout"] = self._writer.count
+        self._writer.close()
+
+
+def draw(name: str, seed: int) -> float:
+    """A number in [0, 1) that belongs to the name."""
+    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
-
-
-def remove_overlap(documents: Sequence[Document], heldout: Iterable[Document]) -> tuple[list[Document], list[Removed]]:
-    """Take out of training what belongs to a held-out group or shares word 8-grams with a held-out document."""
-    heldout = list(heldout)
-    groups = {document.group for document in heldout}
-    grams = {gram for document in heldout for gram in _ngrams(document.text)}
-    kept, removed = [], []
-    for document in documents:
-        own = _ngrams(document.text)
-        leaks = document.group in groups or (own and len(own & grams) / len(own) > MAX_OVERLAP)
-        (removed.append(Removed(document, "heldout-overlap")) if leaks else kept.append(document))
-    return kept, removed
-
-
-def _ngrams(text: str) -> set[str]:
-    words = words_of(text)
-    return {" ".join(words[i : i + NGRAM]) for i in range(len(words) - NGRAM + 1)}

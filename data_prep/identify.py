@@ -1,11 +1,30 @@
-"""Language identification with heliport (HeLI-OTS, character n-grams and words; the model is in the wheel)."""
+"""Language identification with heliport (HeLI-OTS, character n-grams and words; the model is in the wheel), line by line.
 
+A document's language is what its source says, else what most of its text is in. Lines that surely are in another language are cut
+and kept as evidence; the document goes only when nothing of its language is left, or when it is in none of the recipe's languages.
+"Surely" is the distance in score by which the document's own language is behind the best guess: the distance to the second best
+guess would not do, since short Russian lines are often nearest to Bulgarian or Mari, with Russian close behind.
+"""
+
+from collections import Counter
 from functools import cache
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-# heliport answers in ISO 639-3
-_CODES = {"kaz": "kk", "rus": "ru", "eng": "en"}
-OTHER = "other"
+import regex
+from datatrove.data import Document
+
+from data_prep.evidence import CleaningStep, Evidence
+from recipes.schema import Filters
+
+_CODES = {"kaz": "kk", "rus": "ru", "eng": "en"}  # heliport answers in ISO 639-3
+_CYRILLIC = {"kk", "ru"}
+MIN_LETTERS = 40  # a shorter line cannot be told
+_CANDIDATES = 20
+_SOME_CYRILLIC = 0.2  # share of letters from which on the Latin ones are taken for names
+_FAR = 100.0  # the own language is not even among the candidates
+_NOT_PROSE = regex.compile(r"\S*[/\\_=<>{}]\S*")  # addresses, paths, code
 
 
 @cache
@@ -15,19 +34,87 @@ def _identifier() -> Any:
     return heliport.Identifier()
 
 
-def identify(text: str) -> tuple[str, float]:
-    """(kk, ru, en or "other"; margin to the second best guess, 0 and up: larger is surer)."""
-    best = _identifier().identify_topk_with_score(text.replace("\n", " "), 2)
-    code, score = best[0]
-    margin = best[1][1] - score if len(best) > 1 else score
-    return _CODES.get(code, OTHER), max(0.0, float(margin))
+def identify(text: str) -> dict[str, float]:
+    """Languages (kk, ru, en or ISO 639-3), the best first, with their distance in score behind the best one."""
+    found = _identifier().identify_topk_with_score(text.replace("\n", " "), _CANDIDATES)
+    return {_CODES.get(code, code): float(score - found[0][1]) for code, score in found}
 
 
-def drop_foreign_paragraphs(text: str, language: str, min_characters: int = 40) -> str:
-    """Cut paragraphs that are surely in another language; short ones are left, since a short line cannot be told."""
-    kept = []
-    for paragraph in text.split("\n\n"):
-        found, margin = identify(paragraph) if len(paragraph) >= min_characters else (language, 0.0)
-        if found == language or margin < 0.2:
-            kept.append(paragraph)
-    return "\n\n".join(kept)
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def is_foreign(text: str, own: str, margin: float) -> str | None:
+    """The language that the text surely is in, when that is not `own`; None when it is, or when the text is too short to tell."""
+    prose = _NOT_PROSE.sub(" ", text)
+    letters = _letters(prose)
+    if letters < MIN_LETTERS:
+        return None
+    distances = identify(prose)
+    best = next(iter(distances))
+    if best == own or distances.get(own, _FAR) <= margin:
+        return None
+    share = len(regex.findall(r"\p{Cyrillic}", prose)) / letters
+    if own in _CYRILLIC and _SOME_CYRILLIC < share < 0.5:
+        return None  # product names inside a Cyrillic sentence do not make it English
+    return best
+
+
+class Identify(CleaningStep):
+    """Sets `lang`, cuts lines of other languages, removes documents of other languages."""
+
+    name = "language"
+
+    def __init__(self, work: Path, languages: tuple[str, ...], light: Filters) -> None:
+        super().__init__(work)
+        self.languages = languages
+        self.light = light
+
+    def apply(self, document: Document, evidence: Evidence) -> Document | None:
+        """The document in one language."""
+        lines = document.text.split("\n")
+        lang = document.metadata["lang"] or self._main_language(lines, document.text)
+        if lang not in self.languages:
+            evidence.remove(document, f"language-{lang}")
+            return None
+        document.metadata["lang"] = lang
+        margin = self.light.for_language(lang).language_margin
+        foreign = [is_foreign(line, lang, margin) for line in lines]
+        whole = is_foreign(document.text, lang, margin)
+        own = sum(len(line) for line, code in zip(lines, foreign, strict=True) if not code and _letters(line) >= MIN_LETTERS)
+        if whole and own < self.light.for_language(lang).min_characters:
+            evidence.remove(document, f"language-{whole}")
+            return None
+        if any(foreign):
+            self._cut(document, lines, _spread(lines, foreign, lang), evidence)
+        return document
+
+    def _main_language(self, lines: list[str], text: str) -> str:
+        size = Counter[str]()
+        for line in lines:
+            if _letters(line) >= MIN_LETTERS and (best := next(iter(identify(line)))) in self.languages:
+                size[best] += len(line)
+        return size.most_common(1)[0][0] if size else next(iter(identify(text)), "")
+
+    def _cut(self, document: Document, lines: list[str], foreign: list[str | None], evidence: Evidence) -> None:
+        for line, code in zip(lines, foreign, strict=True):
+            if code and line.strip():
+                evidence.cut(document, f"line-language-{code}", line)
+        document.text = "\n".join(line for line, code in zip(lines, foreign, strict=True) if not code).strip()
+
+
+def _spread(lines: list[str], foreign: list[str | None], own: str) -> list[str | None]:
+    """Short lines between two foreign ones go with them, unless they are in the document's own script: headings, code, list items."""
+    told = [place for place, (line, code) in enumerate(zip(lines, foreign, strict=True)) if code or _letters(line) >= MIN_LETTERS]
+    result = list(foreign)
+    for before, after in pairwise(told):
+        if foreign[before] and foreign[after]:
+            for place in range(before + 1, after):
+                if not _has_own_script(lines[place], own):
+                    result[place] = "between"
+    return result
+
+
+def _has_own_script(line: str, own: str) -> bool:
+    cyrillic = regex.search(r"\p{Cyrillic}", line) is not None
+    return cyrillic if own in _CYRILLIC else not cyrillic and any(map(str.isalpha, line))

@@ -1,95 +1,149 @@
-"""The index stage: documents to Megatron `.bin/.idx`, one shard a tier and language, each document closed by end-of-text.
+"""The index stage: documents to Megatron `.bin/.idx`, one pair a corpus shard, each document closed by end-of-text.
 
-A shard is written under temporary names and renamed, `.idx` last, so a shard with its `.idx` is whole and is not made again after a kill.
+A shard is the unit of work: tasks of a datatrove pipeline, in processes here or on Slurm. It is written under temporary names and
+renamed, `.idx` last and its counts after that, so a shard with counts is whole.
 """
 
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import batched
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+import numpy as np
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
+from rich.console import Console
 
-from kishi.errors import ArtefactError, ParityError
-from kishi.jsonl import read_rows, write_json
-from kishi.progress import track
+from data_prep.document import size
+from data_prep.encoder import Encoder, load_tokenizer
+from data_prep.epochs import epochs_per_source, warnings
+from data_prep.executor import Step, run_steps
+from kishi.errors import ArtefactError
+from kishi.jsonl import Row, read_rows, write_json
 from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
 from recipes.job import Job
 
 BATCH = 256
+CHECK_FIRST, CHECK_EVERY = 20, 100  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `{dirty,clean,heldout}/<lang>.{bin,idx}`, `blend.json` and `heldout.json`; facts are the counts."""
-    tokenizer = _load_tokenizer(job.inputs["tokenizer"])
-    data = job.inputs["data"]
+    """Write `{dirty,clean}/<lang>-<shard>.{bin,idx}`, `heldout/<lang>.{bin,idx}`, `blend.json`, `heldout.json`; facts are the counts."""
+    data, work = job.inputs["data"], (job.folder / ".work").absolute()
+    vocab_size = load_tokenizer(job.inputs["tokenizer"]).get_vocab_size()
     sources = sorted([*data.glob("corpus/*/*.jsonl.zst"), *data.glob("heldout/*.jsonl.zst")])
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    for source in track(sources, "index"):
-        tier, language = source.parent.name, source.name.removesuffix(".jsonl.zst")
-        counts.setdefault(tier, {})[language] = build_shard(source, job.folder / tier / language, tokenizer)
-    heldout = counts.pop("heldout", {})
-    write_json(job.folder / "blend.json", {tier: _blend(tier, languages) for tier, languages in counts.items()})
+    names = [f"{path.parent.name}/{path.name.removesuffix('.jsonl.zst')}" for path in sources]
+    step = IndexShards([path.absolute() for path in sources], names, job.folder.absolute(), job.inputs["tokenizer"].absolute(), vocab_size)
+    run_steps([Step("index", [step], len(sources))], work, job.hardware, 1 if _small(sources) else len(sources))
+    counts = {name: json.loads(_counts(work, name).read_bytes()) for name in names}
+    _warn_about_encoder(counts)
+    return _finish(job, counts, data, vocab_size)
+
+
+def _small(sources: list[Path]) -> bool:
+    """Not worth starting processes for."""
+    return sum(path.stat().st_size for path in sources) < 4e6
+
+
+def _counts(work: Path, name: str) -> Path:
+    return work / "counts" / f"{name.replace('/', '-')}.json"
+
+
+def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> dict[str, Any]:
+    shard_sources = json.loads((data / "statistics.json").read_bytes())["shard_sources"]
+    weights = {source.name: source.weight for source in job.recipe.data.sources}
+    train: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    heldout, blend, by_source = {}, dict[str, Any](), dict[str, Counter[str]]()
+    for name, found in counts.items():
+        tier, _, shard = name.partition("/")
+        numbers = {key: found[key] for key in ("documents", "tokens", "bytes")}
+        if tier == "heldout":
+            heldout[shard] = numbers
+            continue
+        language, _, rank = shard.partition("-")
+        source = shard_sources[int(rank)]
+        train[tier][language].update(numbers)
+        tier_blend = blend.setdefault(tier, {"prefixes": [], "weights": []})
+        tier_blend["prefixes"].append(name)
+        tier_blend["weights"].append(found["tokens"] * weights[source])  # an integer at weight 1 would also do: Megatron normalises
+        by_source.setdefault(tier, Counter())[source] += found["tokens"]
+    write_json(job.folder / "blend.json", blend)
     write_json(job.folder / "heldout.json", heldout)
-    return {"train": counts, "heldout": heldout, "vocab_size": tokenizer.get_vocab_size()}
+    epochs = epochs_per_source(job.recipe, by_source)
+    for line in warnings(epochs):
+        Console().print(f"[yellow]{line}[/]")
+    encoders = Counter(found["encoder"] for found in counts.values())
+    return {
+        "train": {tier: {language: dict(values) for language, values in languages.items()} for tier, languages in train.items()},
+        "heldout": heldout,
+        "vocab_size": vocab_size,
+        "epochs": epochs,
+        "encoder": {"shards": dict(encoders), "documents_checked": sum(found["checked"] for found in counts.values())},
+    }
 
 
-def _load_tokenizer(folder: Path) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    wrong = [token for token, number in SPECIAL_IDS.items() if tokenizer.token_to_id(token) != number]
-    if wrong:
-        raise ArtefactError(f"special tokens have other ids than Kishi's: {', '.join(wrong[:3])}", where=folder, fix="make tokenizer")
-    return tokenizer
+def _warn_about_encoder(counts: dict[str, Any]) -> None:
+    refused = Counter(found["refused"] for found in counts.values() if found["refused"])
+    for why, shards in refused.items():
+        style = "yellow" if why == "not installed" else "bold red"
+        Console().print(f"[{style}]{shards} of {len(counts)} shards were encoded by Hugging Face's tokenizers, slowly: fastokens {why}[/]")
 
 
-def _blend(tier: str, languages: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """Weights by tokens: the mix was made by bytes in the data stage, so nothing is seen more often than its share."""
-    names = sorted(languages)
-    return {"prefixes": [f"{tier}/{name}" for name in names], "weights": [languages[name]["tokens"] for name in names]}
+class IndexShards(PipelineStep):  # type: ignore[misc]
+    """Task n encodes file n."""
+
+    type, name = "data_prep", "index"
+
+    def __init__(self, sources: list[Path], names: list[str], folder: Path, tokenizer: Path, vocab_size: int) -> None:
+        super().__init__()
+        self.sources, self.names, self.folder, self.tokenizer = sources, names, folder, tokenizer
+        self.token_bytes = 2 if vocab_size < 65_500 else 4
+
+    def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> None:
+        """datatrove's interface."""
+        source, prefix, encoder = self.sources[rank], self.folder / self.names[rank], Encoder(self.tokenizer)
+        counts = None
+        if encoder.name != "tokenizers":
+            counts = self._build(source, prefix, encoder)
+        counts = counts or self._build(source, prefix, encoder)
+        assert counts is not None
+        _check_shard(prefix, counts, self.token_bytes)
+        write_json(_counts(self.folder / ".work", self.names[rank]), counts | {"encoder": encoder.name, "refused": encoder.refused})
+
+    def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, int] | None:
+        """The shard's counts; None when the fast encoder was caught with other ids and the shard has to be made again."""
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        partial = f".{prefix.name}"
+        file = MegatronTokenizedFile(str(prefix.parent), partial, token_size=self.token_bytes)
+        documents = tokens = text_bytes = checked = 0
+        for row, ids in _encoded(source, encoder):
+            if documents < CHECK_FIRST or documents % CHECK_EVERY == 0:
+                checked += 1
+                if not encoder.agrees(row["text"], ids):
+                    file.close()
+                    encoder.give_up_fast(f"gave other ids for document {documents} ({row['id']}) of {source.name}")
+                    return None
+            file.write([*ids, SPECIAL_IDS[END_OF_TEXT]])
+            documents, tokens, text_bytes = documents + 1, tokens + len(ids) + 1, text_bytes + size(row["text"])
+        file.close()
+        for ending in (".bin", ".idx"):
+            prefix.with_name(f"{partial}{ending}").replace(prefix.with_name(f"{prefix.name}{ending}"))
+        return {"documents": documents, "tokens": tokens, "bytes": text_bytes, "checked": checked}
 
 
-def build_shard(source: Path, prefix: Path, tokenizer: Tokenizer) -> dict[str, int]:
-    """Encode one file of documents; returns documents, tokens (with end-of-text) and UTF-8 bytes of text."""
-    if not prefix.with_suffix(".idx").exists():
-        _write_shard(source, prefix, tokenizer)
-    return _check_shard(source, prefix, tokenizer)
-
-
-def _write_shard(source: Path, prefix: Path, tokenizer: Tokenizer) -> None:
-    import torch
-    from megatron.core.datasets.indexed_dataset import DType, IndexedDatasetBuilder
-
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    partial = prefix.with_name(f".{prefix.name}")
-    builder = IndexedDatasetBuilder(f"{partial}.bin", dtype=DType.optimal_dtype(tokenizer.get_vocab_size()))
-    for ids in _encoded(source, tokenizer):
-        builder.add_document(torch.tensor(ids), [len(ids)])
-    builder.finalize(f"{partial}.idx")
-    for ending in (".bin", ".idx"):
-        Path(f"{partial}{ending}").replace(prefix.with_suffix(ending))
-
-
-def _encoded(source: Path, tokenizer: Tokenizer) -> Iterator[list[int]]:
-    """Token ids of each document. Text that spells a special token stays text: only we write control tokens."""
-    tokenizer.encode_special_tokens = True
+def _encoded(source: Path, encoder: Encoder) -> Iterator[tuple[Row, list[int]]]:
     for rows in batched(read_rows(source), BATCH):
-        for encoding in tokenizer.encode_batch([row["text"] for row in rows], add_special_tokens=False):
-            yield [*encoding.ids, SPECIAL_IDS[END_OF_TEXT]]
+        yield from zip(rows, encoder.encode([row["text"] for row in rows]), strict=True)
 
 
-def _check_shard(source: Path, prefix: Path, tokenizer: Tokenizer) -> dict[str, int]:
-    """Read the shard back as Megatron does: as many documents as the source, each closed, and the text comes out again."""
-    from megatron.core.datasets.indexed_dataset import IndexedDataset
-
-    dataset = IndexedDataset(str(prefix))
-    documents = tokens = size = 0
-    for number, row in enumerate(read_rows(source)):
-        ids = dataset[number].tolist() if number < len(dataset) else []
-        if not ids or ids[-1] != SPECIAL_IDS[END_OF_TEXT] or tokenizer.decode(ids[:-1], skip_special_tokens=False) != row["text"]:
-            raise ParityError(f"document {number} ({row['id']}) does not come back from the index", where=prefix, fix="run the stage again")
-        documents, tokens, size = documents + 1, tokens + len(ids), size + len(row["text"].encode("utf-8"))
-    if documents != len(dataset):
-        raise ArtefactError(
-            f"{len(dataset)} documents, the corpus has {documents}", where=prefix, fix="delete the folder and run the stage again"
-        )
-    return {"documents": documents, "tokens": tokens, "bytes": size}
+def _check_shard(prefix: Path, counts: dict[str, int], token_bytes: int) -> None:
+    """The files on disk hold these counts, and each document ends in end-of-text. Raises ArtefactError."""
+    raw = np.fromfile(prefix.with_name(f"{prefix.name}.idx"), dtype=np.uint8)
+    documents = int(raw[18:26].view("<u8")[0])  # after magic (9), version (8) and type (1)
+    lengths = raw[34 : 34 + 4 * documents].view("<i4")
+    tokens = np.memmap(prefix.with_name(f"{prefix.name}.bin"), dtype=np.uint16 if token_bytes == 2 else np.int32, mode="r")
+    whole = documents == counts["documents"] and len(tokens) == counts["tokens"] == int(lengths.sum(dtype=np.int64))
+    if not whole or not (tokens[np.cumsum(lengths, dtype=np.int64) - 1] == SPECIAL_IDS[END_OF_TEXT]).all():
+        raise ArtefactError(f"the files hold other counts than {counts}", where=prefix, fix="delete the folder and run the stage again")

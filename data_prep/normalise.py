@@ -1,8 +1,16 @@
 """Text to its clean form: one line in, one line out, no document is ever lost here."""
 
+import codecs
 import html
 import re
 import unicodedata
+from collections.abc import Callable
+
+import regex
+from datatrove.data import Document
+
+from data_prep.evidence import CleaningStep, Evidence
+from data_prep.personal_data import mask_personal_data
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\u00ad]")
 _BLOCKS = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -18,36 +26,68 @@ _SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+")  # not before the first letter of a
 _BLANK_LINES = re.compile(r"\n{3,}")
 # Lines that pages repeat around their text: navigation, sharing, rights. Short lines only, so that prose about them stays.
 _BOILERPLATE = re.compile(
-    r"(all rights reserved|барлық құқықтар|все права защищены|share this|поделиться:|бөлісіңіз:|cookie"
-    r"|^[^.!?]{1,40}( \| [^.!?|]{1,40}){2,}$)",
+    r"(all rights reserved|барлық құқықтар қорғал|все права защищены|^share this|^поделиться:|бөлісіңіз:"
+    r"|(accept|use|using) cookies|использу\w+ (файлы )?cookie|cookie файлдарын пайдалан)",
     re.IGNORECASE,
 )
+_FRONT_MATTER = re.compile(r"\A---\n(?:[\w.-]+:.*\n|[ \t-].*\n){2,}---\n")  # of a Markdown page: dates, authors, search keywords
+_INCLUDE = re.compile(r"^\[?!include\b", re.IGNORECASE)
+_NAVIGATION = re.compile(r"^[^.!?|]{1,40}( \| [^.!?|]{1,40}){2,}$")
 _MIN_MOJIBAKE = 4
-_MASKS = (
-    (re.compile(r"\b[\w.+-]+@[\w-]+(\.[\w-]+)+\b"), "[email]"),
-    (re.compile(r"(?<!\d)\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}(?!\d)"), "[card]"),
-    (re.compile(r"(?<!\d)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{6}(?!\d)"), "[iin]"),
-    (re.compile(r"(?<![\d\w])(\+7|8)[ (-]*7?\d{2,3}[ )-]*\d{3}[ -]*\d{2}[ -]*\d{2}(?!\d)"), "[phone]"),
-)
+_SCRIPTS_MEET = re.compile("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
+_MIXED = regex.compile(r"\b(?=\w*\p{Cyrillic})(?=\w*[A-Za-z])[\p{L}\p{M}]+\b")
+_LOOK_ALIKES = str.maketrans("aceiopxyhABCEHIKMOPTXY", "асеіорхуһАВСЕНІКМОРТХУ")
 
 
-def normalise(text: str) -> str:
-    """Repair, strip, compose (NFC), mask. Applying it twice changes nothing more."""
+class Normalise(CleaningStep):
+    """Every document goes on, empty ones too (the length limit names them); boilerplate lines are kept as evidence."""
+
+    name = "normalise"
+
+    def apply(self, document: Document, evidence: Evidence) -> Document:
+        """datatrove's document with clean text."""
+        document.text = normalise(document.text, lambda line: evidence.cut(document, "boilerplate", line))
+        return document
+
+
+def normalise(text: str, dropped: Callable[[str], None] = lambda line: None) -> str:
+    """Repair, strip, compose (NFC), mask. Applying it twice changes nothing more. Boilerplate lines go to `dropped`."""
     for _ in range(100):  # unescaping can uncover tags, and dropping lines can join blank ones: until nothing changes
         before = text
-        text = _once(text)
+        text = _once(text, dropped)
         if text == before:
             break
     return text
 
 
-def _once(text: str) -> str:
+def _once(text: str, dropped: Callable[[str], None]) -> str:
     text = repair_encoding(text.replace("\r\n", "\n").replace("\r", "\n"))
     text = strip_markup(text)
     text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
+    if matter := _FRONT_MATTER.match(text):
+        dropped(matter[0])
+        text = text[matter.end() :]
     lines = [_SPACES.sub(" ", line).rstrip() for line in text.split("\n")]
-    text = "\n".join(line for line in lines if not is_boilerplate(line))
+    kept = []
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if is_boilerplate(line) or is_navigation(before, line, after):
+            dropped(line)
+        else:
+            kept.append(line)
+    text = mend_look_alikes("\n".join(kept))
     return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
+
+
+def mend_look_alikes(text: str) -> str:
+    """Latin letters that look Cyrillic, inside words that are mostly Cyrillic, become Cyrillic."""
+    return _MIXED.sub(_mend_word, text) if _SCRIPTS_MEET.search(text) else text
+
+
+def _mend_word(match: "regex.Match[str]") -> str:
+    word: str = match[0]
+    latin = [letter for letter in word if letter.isascii()]
+    mended = word.translate(_LOOK_ALIKES)
+    return mended if 2 * len(latin) < len(word) and not any(letter.isascii() for letter in mended) else word
 
 
 def repair_encoding(text: str) -> str:
@@ -60,19 +100,24 @@ def repair_encoding(text: str) -> str:
 
 def _redecode(text: str) -> str:
     """The text as UTF-8 if all of it can be read so. Honest text practically never can; a few letters may by chance, so they stay."""
-    if sum(not letter.isascii() for letter in text) < _MIN_MOJIBAKE:
+    if len(text.encode("ascii", "ignore")) > len(text) - _MIN_MOJIBAKE:
         return text
     for encoding in ("latin-1", "cp1252", "cp1251"):
         try:
-            return b"".join(_byte(letter, encoding) for letter in text).decode("utf-8")
+            return text.encode(encoding, "c1-as-byte").decode("utf-8")
         except UnicodeError:
             continue
     return text
 
 
-def _byte(letter: str, encoding: str) -> bytes:
+def _c1_as_byte(error: UnicodeError) -> tuple[bytes, int]:
     """Bytes that the code page leaves undefined were passed on as C1 controls by the readers that break text."""
-    return letter.encode("latin-1" if "\x80" <= letter <= "\x9f" else encoding)
+    if not isinstance(error, UnicodeEncodeError) or not "\x80" <= (letter := error.object[error.start]) <= "\x9f":
+        raise error
+    return letter.encode("latin-1"), error.start + 1
+
+
+codecs.register_error("c1-as-byte", _c1_as_byte)
 
 
 def strip_markup(text: str) -> str:
@@ -85,11 +130,9 @@ def strip_markup(text: str) -> str:
 
 def is_boilerplate(line: str) -> bool:
     """A short line that frames pages rather than says something."""
-    return len(line) < 120 and (line == "»" or bool(_BOILERPLATE.search(line)))
+    return len(line) < 120 and (line == "»" or bool(_BOILERPLATE.search(line) or _INCLUDE.match(line)))
 
 
-def mask_personal_data(text: str) -> str:
-    """E-mail addresses, phone, card and individual identification numbers (IIN, 12 digits with a valid date) to placeholders."""
-    for pattern, placeholder in _MASKS:
-        text = pattern.sub(placeholder, text)
-    return text
+def is_navigation(before: str, line: str, after: str) -> bool:
+    """`Home | News | Contact`, standing alone: rows of a table have others beside them."""
+    return bool(_NAVIGATION.match(line)) and "|" not in before and "|" not in after

@@ -1,136 +1,128 @@
-"""The data stage: collect, damage (demo only), clean, filter, deduplicate, hold out, mix. Nothing is dropped without a reason on file."""
+"""The data stage: sources to `corpus/`, `heldout/` and the evidence. The steps are in `pipeline.py`."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep import deduplicate, heldout
-from data_prep.collect import Collected, collect
-from data_prep.corrupt import corrupt
-from data_prep.document import Document, Removed
-from data_prep.filters import broken_limit
-from data_prep.identify import drop_foreign_paragraphs, identify
-from data_prep.mix import achieved, mix
-from data_prep.normalise import normalise
+from rich.console import Console
+
+from data_prep import datasheet
+from data_prep.executor import run_steps
+from data_prep.heldout import FOLDER as HELDOUT
+from data_prep.pipeline import FUNNEL, steps
 from data_prep.score import score_cleaning
-from kishi.jsonl import write_json, write_rows
-from kishi.progress import track
+from data_prep.sources import Unit, plan
+from data_prep.statistics import Statistics, mix_shares
+from kishi.errors import DataError
+from kishi.jsonl import Row, read_rows, write_json, write_rows
 from recipes.job import Job
-from recipes.schema import Data, Filters, Tier
 
-Step = tuple[list[Document], list[Removed]]
-
-
-@dataclass
-class TierCorpus:
-    """One tier on its way through the steps, with the count that each step left."""
-
-    tier: Tier
-    documents: list[Document]
-    removed: list[Removed] = field(default_factory=list)
-    funnel: list[dict[str, Any]] = field(default_factory=list)
-
-    def apply(self, name: str, step: Callable[[Sequence[Document]], Step]) -> None:
-        """Run a step and record what it left, per language."""
-        self.documents, removed = step(self.documents)
-        self.removed += removed
-        self.record(name)
-
-    def record(self, name: str) -> None:
-        """Add a row to the funnel."""
-        count, size = Counter(d.lang for d in self.documents), Counter[str]()
-        for document in self.documents:
-            size[document.lang] += document.bytes
-        self.funnel.append({"step": name, "documents": dict(count), "bytes": dict(size)})
+WORK = ".work"
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Make `corpus/`, `heldout/`, `removed.jsonl.zst`, `quarantine.jsonl` and `statistics.json`; the same bytes each time."""
-    data, seed = job.recipe.data, job.recipe.seed
-    collected = collect(data.sources)
-    clean = TierCorpus("clean", [d for d in collected.documents if d.tier == "clean"])
-    dirty = TierCorpus("dirty", [d for d in collected.documents if d.tier == "dirty"])
-    if data.corrupt:
-        dirty.documents += corrupt([d for d in clean.documents if d.lang], data.corrupt, seed)
-    damaged = list(dirty.documents)
-    for corpus, limits in ((clean, data.strict), (dirty, data.light)):
-        _clean(corpus, limits, data, seed)
-    held = _hold_out(clean, dirty, data, seed)
-    cleaned = list(dirty.documents)
-    for corpus in (clean, dirty):
-        if corpus.documents:
-            corpus.apply("mix", lambda documents: mix(documents, data.mix, seed))
-    facts = _facts(collected, clean, dirty, held, data)
-    facts["cleaning_score"] = score_cleaning(damaged, cleaned, dirty.removed)
-    _write(job.folder, collected, clean, dirty, held, facts)
+    """Make the files named in docs/data.md; the same bytes each time, whatever the machine and however often it was killed."""
+    data, work = job.recipe.data, (job.folder / WORK).absolute()
+    units = plan(data)
+    run_steps(steps(job.recipe, units, work, (job.folder / "corpus").absolute()), work, job.hardware, len(units))
+    statistics = Statistics(work, len(units))
+    _refuse_empty(statistics, units, work, job)
+    facts = _facts(job, statistics, work, units)
+    _write(job.folder, work, len(units), facts)
+    datasheet.write(job.folder / "datasheet.html", job.recipe, facts)
+    Console().print(_summary(facts))
+    work.rename(discard := work.with_name(".discard"))  # at once, so that a kill never leaves half of it
+    shutil.rmtree(discard)
     return facts
 
 
-def _clean(corpus: TierCorpus, limits: Filters, data: Data, seed: int) -> None:
-    corpus.record("collected")
-    corpus.apply("language", lambda documents: _normalise_and_identify(documents, limits, tuple(data.mix)))
-    corpus.apply("filters", lambda documents: _filter(documents, limits))
-    corpus.apply("exact duplicates", deduplicate.remove_exact)
-    corpus.apply("near duplicates", lambda documents: deduplicate.remove_near(documents, data.near_duplicate_similarity, seed))
+def _refuse_empty(statistics: Statistics, units: Sequence[Unit], work: Path, job: Job) -> None:
+    """A source without a document, or a phase without text, is an error."""
+    for source in job.recipe.data.sources:
+        ranks = [rank for rank, unit in enumerate(units) if unit.source.name == source.name]
+        if not statistics.documents("collect", ranks):
+            bad = [row for rank in ranks for row in read_rows(work / "quarantine" / f"{rank:05d}.jsonl")]
+            why = (
+                f"{len(bad)} lines were rejected, the first ({bad[0]['file']}:{bad[0]['line']}) because: {bad[0]['reason']}" if bad else ""
+            )
+            raise DataError(
+                f"source {source.name}: not one usable document",
+                where=source.path or source.hub,
+                fix=why or "the files are empty; point the source at text",
+            )
+    tiers = statistics.tiers("mix")
+    if missing := [phase.tier for phase in job.recipe.pretrain.phases if phase.tier not in tiers]:
+        raise DataError(f"no text is left in the {missing[0]} tier, which a phase trains on", fix="loosen the filters or add a source")
 
 
-def _hold_out(clean: TierCorpus, dirty: TierCorpus, data: Data, seed: int) -> list[Document]:
-    """Held-out documents are clean ones; both tiers lose whatever repeats them."""
-    clean.documents, held = heldout.split(clean.documents, data.heldout, seed)
-    clean.record("held-out split")
-    for corpus in (clean, dirty):
-        corpus.apply("held-out overlap", lambda documents: heldout.remove_overlap(documents, held))
-    return held
-
-
-def _normalise_and_identify(documents: Sequence[Document], limits: Filters, languages: tuple[str, ...]) -> Step:
-    kept, removed = [], []
-    for document in track(documents, "normalise and identify"):
-        text = normalise(document.text)
-        language, margin = identify(text) if text else ("other", 0.0)
-        if document.lang:
-            text = drop_foreign_paragraphs(text, document.lang)
-        changed = replace(document, text=text, lang=document.lang or language)
-        if changed.lang not in languages or (language not in ("other", changed.lang) and margin >= limits.language_score):
-            removed.append(Removed(document, f"language-{language}"))
-        elif language == "other" and margin >= limits.language_score:
-            removed.append(Removed(document, "language-other"))
-        else:
-            kept.append(changed)
-    return kept, removed
-
-
-def _filter(documents: Sequence[Document], limits: Filters) -> Step:
-    kept, removed = [], []
-    for document in documents:
-        reason = broken_limit(document.text, limits)
-        (removed.append(Removed(document, reason)) if reason else kept.append(document))
-    return kept, removed
-
-
-def _facts(collected: Collected, clean: TierCorpus, dirty: TierCorpus, held: list[Document], data: Data) -> dict[str, Any]:
-    tiers = [corpus for corpus in (dirty, clean) if corpus.funnel[0]["documents"]]
-    return {
-        "documents": {corpus.tier: dict(Counter(d.lang for d in corpus.documents)) for corpus in tiers},
-        "bytes": {corpus.tier: corpus.funnel[-1]["bytes"] for corpus in tiers},
-        "heldout_documents": dict(Counter(d.lang for d in held)),
-        "mix": {"asked": dict(data.mix), **{corpus.tier: achieved(corpus.documents, data.mix) for corpus in tiers}},
-        "funnel": {corpus.tier: corpus.funnel for corpus in tiers},
-        "removed": {corpus.tier: dict(Counter(r.reason for r in corpus.removed)) for corpus in tiers},
-        "quarantined": len(collected.quarantine),
-        "licenses": {source.name: source.license for source in data.sources},
+def _facts(job: Job, statistics: Statistics, work: Path, units: Sequence[Unit]) -> dict[str, Any]:
+    data = job.recipe.data
+    heldout = Counter(row["lang"] for row in _rows(work / "documents" / HELDOUT))
+    tiers = [tier for tier in ("dirty", "clean") if tier in statistics.tiers("mix")]
+    kept = statistics.by_language("mix")
+    facts: dict[str, Any] = {
+        "documents": {tier: kept[tier]["documents"] for tier in tiers},
+        "bytes": {tier: kept[tier]["bytes"] for tier in tiers},
+        "heldout_documents": dict(sorted(heldout.items())),
+        "mix": {"asked": dict(data.mix), **{tier: mix_shares(kept[tier]["bytes"], data.mix) for tier in tiers}},
+        "funnel": {tier: _funnel(statistics, tier) for tier in tiers},
+        "removed": {tier: statistics.removed(tier, "documents") for tier in tiers},
+        "cut_lines": {tier: statistics.removed(tier, "lines") for tier in tiers},
+        "sources": statistics.by_source(FUNNEL),
+        "demoted": statistics.notes("filters", "demoted"),
+        "decontaminated_against": statistics.note("decontamination", "compared_with"),
+        "evaluation_texts_too_short_to_check": statistics.note("decontamination", "too_short"),
+        "quarantined": sum(1 for _ in _rows(work / "quarantine")),
+        "licenses": {source.name: source.license or "each row's" for source in data.sources},
+        "shard_sources": [unit.source.name for unit in units],
     }
+    if data.corrupt:
+        facts["cleaning_score"] = score_cleaning(_rows(work / "documents" / "decontaminated"), _removed(work))
+    return facts
 
 
-def _write(folder: Path, collected: Collected, clean: TierCorpus, dirty: TierCorpus, held: list[Document], facts: dict[str, Any]) -> None:
-    for part, documents in ((f"corpus/{clean.tier}", clean.documents), (f"corpus/{dirty.tier}", dirty.documents), ("heldout", held)):
-        by_language: dict[str, list[Document]] = defaultdict(list)
-        for document in documents:
-            by_language[document.lang].append(document)
-        for language, rows in by_language.items():
-            write_rows(folder / part / f"{language}.jsonl.zst", (document.row() for document in rows))
-    write_rows(folder / "removed.jsonl.zst", (removed.row() for removed in (*dirty.removed, *clean.removed)))
-    write_rows(folder / "quarantine.jsonl", collected.quarantine)
+def _funnel(statistics: Statistics, tier: str) -> list[dict[str, Any]]:
+    """A row a step, from the first that had documents: a tier made by `corrupt.py` begins after collecting."""
+    rows = [{"step": step, **statistics.by_language(step).get(tier, {"documents": {}, "bytes": {}})} for step in FUNNEL]
+    first = next(place for place, row in enumerate(rows) if row["documents"])
+    return rows[first:]
+
+
+def _rows(folder: Path) -> Iterator[Row]:
+    for path in sorted(folder.glob("*.jsonl*")):
+        yield from read_rows(path)
+
+
+def _removed(work: Path) -> Iterator[Row]:
+    for step in FUNNEL:
+        yield from _rows(work / step)
+
+
+def _write(folder: Path, work: Path, ranks: int, facts: dict[str, Any]) -> None:
+    for language in facts["heldout_documents"]:
+        rows = (row for row in _rows(work / "documents" / HELDOUT) if row["lang"] == language)
+        keys = ("id", "text", "lang", "source", "license", "tier")
+        write_rows(folder / "heldout" / f"{language}.jsonl.zst", ({key: row[key] for key in keys} for row in rows))
+    for step in FUNNEL:
+        _join([work / step / f"{rank:05d}.jsonl.zst" for rank in range(ranks)], folder / "removed" / f"{step.replace(' ', '-')}.jsonl.zst")
+    _join([work / "quarantine" / f"{rank:05d}.jsonl" for rank in range(ranks)], folder / "quarantine.jsonl")
     write_json(folder / "statistics.json", facts)
+
+
+def _join(parts: Sequence[Path], whole: Path) -> None:
+    """Parts one after the other: frames of one archive, or plain lines."""
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    partial = whole.with_name(whole.name + ".partial")
+    with partial.open("wb") as sink:
+        for part in parts:
+            with part.open("rb") as source:
+                shutil.copyfileobj(source, sink)
+    partial.replace(whole)
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    kept = ", ".join(f"{tier} {sum(sizes.values()) / 1e6:.1f} MB" for tier, sizes in facts["bytes"].items())
+    against = ", ".join(f"{name} ({count})" for name, count in facts["decontaminated_against"].items())
+    return f"corpus: {kept}; decontaminated against {against}; {facts['quarantined']} lines quarantined"

@@ -35,21 +35,45 @@ def encode_row(row: Row) -> bytes:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> int:
-    """Write the file whole or not at all (temporary name, then rename); returns the number of rows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    count = 0
-    with partial.open("wb") as raw:
+class RowWriter:
+    """Writes a file row by row, whole or not at all: under a temporary name until `close`, then renamed."""
+
+    def __init__(self, path: Path, level: int = 9) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.count = path, 0
+        self._partial = path.with_name(path.name + ".partial")
+        self._raw = self._partial.open("wb")
         # no checksum, size or time in the frame, one thread: equal rows give equal bytes
-        sink = zstandard.ZstdCompressor(level=9).stream_writer(raw, closefd=False) if path.suffix == ".zst" else raw
+        zst = path.suffix == ".zst"
+        self._sink: Any = zstandard.ZstdCompressor(level=level).stream_writer(self._raw, closefd=False) if zst else self._raw
+
+    def write(self, row: Row) -> None:
+        """Add one line."""
+        self._sink.write(encode_row(row))
+        self.count += 1
+
+    def close(self) -> None:
+        """End the file and put it in its place."""
+        self._sink.close()
+        self._raw.close()
+        self._partial.replace(self.path)
+
+    def __enter__(self) -> "RowWriter":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._raw.close()
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> int:
+    """Write the file whole or not at all; returns the number of rows."""
+    with RowWriter(path) as writer:
         for row in rows:
-            sink.write(encode_row(row))
-            count += 1
-        if sink is not raw:
-            sink.close()
-    partial.replace(path)
-    return count
+            writer.write(row)
+    return writer.count
 
 
 def append_row(path: Path, row: Row) -> None:

@@ -10,6 +10,18 @@ from recipes.schema import Positive, Section
 OVERLAYS = Path("nemo_configs")
 
 
+class Slurm(Section):
+    """Data preparation as Slurm array jobs (datatrove's executor) instead of local processes."""
+
+    partition: str = Field(min_length=1)
+    time: str = Field("04:00:00", pattern=r"^(\d+-)?\d{1,2}:\d{2}:\d{2}$")
+    array_limit: Positive = Field(64, description="array jobs a step, which share its tasks")
+    memory_gb: Positive = Field(4, description="a task")
+    account: str | None = None
+    qos: str | None = None
+    environment: str = Field("source .venv/bin/activate", description="shell line run before each task")
+
+
 class Hardware(Section):
     """One machine shape."""
 
@@ -24,6 +36,8 @@ class Hardware(Section):
     context_parallel: Positive = 1
     distributed_optimizer: bool = False
     data_workers: Annotated[int, Field(ge=0)] = 0
+    cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
+    slurm: Slurm | None = None
 
 
 def default_overlay() -> str:

@@ -22,14 +22,47 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Source(Section):
-    """Documents from one place under one licence: JSON Lines (plain or .zst), parquet or plain text; a file or a folder of them."""
+class Hub(Section):
+    """A data set of the Hugging Face hub, streamed; `revision` pins its content."""
 
-    name: str = Field(min_length=1)
-    path: str = Field(min_length=1, description="relative to the repository's root, or absolute")
-    license: str = Field(min_length=1, description="SPDX identifier, or the words of the source")
-    tier: Tier = "clean"
-    language: Language | None = Field(None, description="of all its documents; default: each line's `lang`, else identified")
+    dataset: str = Field(min_length=1, description="owner/name, or a local folder in the same layout")
+    subset: str | None = None
+    split: str = "train"
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit; needed for all but local folders")
+    parts: Positive = Field(64, description="units of work: data files are shared out among them")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.revision is None and not self.dataset.startswith(("/", "./", "data/")):
+            raise ValueError(f"hub: {self.dataset} needs revision, the 40 hex digits of a commit, so that a rerun reads the same text")
+        return self
+
+
+class Source(Section):
+    """Documents from one place: JSON Lines (plain or .zst), parquet, plain text, Wikipedia extracts (wiki_00), or a hub data set.
+
+    `license`, `tier` and `language` hold for all its documents; left out, each row must carry `license` (a row without one is
+    quarantined) and may carry `tier` and `lang`.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    path: str | None = Field(None, min_length=1, description="file or folder; relative to data.folder, else the working folder")
+    hub: Hub | None = None
+    license: str | None = Field(None, min_length=1, description="SPDX identifier, or the words of the source; default: each row's")
+    tier: Tier | None = Field("clean", description="null: each row's `tier`")
+    promote: bool = Field(False, description="dirty documents that pass the strict filters join the clean tier")
+    language: Language | None = Field(None, description="of all its documents; default: each row's `lang`, else identified")
+    weight: float = Field(1.0, gt=0, description="how often it is seen, relative to a source of weight 1")
+    text_key: str = Field("text", min_length=1)
+    id_key: str = Field("id", min_length=1)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError(f"source {self.name}: give either path or hub")
+        if self.hub and not self.license:
+            raise ValueError(f"source {self.name}: license is missing")
+        return self
 
 
 class Corruption(Section):
@@ -44,15 +77,43 @@ class Corruption(Section):
     personal_data: Share = 0.15
 
 
-class Filters(Section):
-    """Limits that a document must keep, and what is done to its lines."""
+class Limits(Section):
+    """Limits that a document must keep. The shares follow FineWeb-2 and Gopher (docs/data.md says where each comes from)."""
 
     min_characters: Positive = 100
     max_characters: Positive = 1_000_000
-    language_score: Share = Field(0.5, description="confidence of language identification below which a document goes")
-    max_duplicate_lines: Share = Field(0.3, description="share of characters in repeated lines")
-    max_non_alphabetic: Share = Field(0.5, description="share of characters that are neither letters nor spaces")
+    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a text surely is in another language")
+    max_duplicate_lines: Share = Field(0.304, description="share of characters in repeated lines")
     max_mean_word_length: float = Field(20.0, gt=0)
+    min_alphabetic_words: Share = Field(0.5, description="share of words with a letter")
+    min_line_punctuation: Share = Field(0.0, description="share of lines that end in punctuation")
+    max_new_lines: float = Field(1.0, gt=0, description="line breaks a word")
+    repetition: float = Field(2.0, ge=0, description="Gopher's limits on repeated word n-grams, times this; 0: off")
+
+
+class Filters(Limits):
+    """One tier's limits, and what differs in a language: `languages: {kk: {max_mean_word_length: 12}}`."""
+
+    languages: dict[Language, dict[str, float]] = {}
+
+    def for_language(self, language: str) -> Limits:
+        """The limits after the language's own."""
+        base = self.model_dump(exclude={"languages"})
+        return Limits.model_validate(base | self.languages.get(language, {}))  # type: ignore[call-overload]
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for language in self.languages:
+            self.for_language(language)
+        return self
+
+
+class Decontamination(Section):
+    """What counts as a repetition of evaluation text (data_prep/decontaminate.py)."""
+
+    ngram: Positive = Field(13, description="words in a row shared with a task or chat example")
+    containment: Share = Field(0.6, description="share of a short example's word trigrams found close together")
+    max_heldout_overlap: Share = Field(0.05, description="share of 8-grams in common with one held-out document")
 
 
 class Data(Section):
@@ -61,10 +122,13 @@ class Data(Section):
     sources: tuple[Source, ...] = Field(min_length=1)
     mix: dict[Language, Share] = Field(description="share of each language by UTF-8 bytes")
     corrupt: Corruption | None = Field(None, description="make a dirty tier from the clean sources")
-    light: Filters = Filters()
-    strict: Filters = Filters()
+    folder: str | None = Field(None, description="where the paths of sources begin")
+    light: Filters = Field(Filters(), description="for the dirty tier")
+    strict: Filters = Field(Filters(), description="for the clean tier")
     near_duplicate_similarity: Share = Field(0.7, description="Jaccard similarity of word shingles from which two documents count as one")
+    decontamination: Decontamination = Decontamination()
     heldout: Share = Field(0.1, description="share of documents kept from training to measure on")
+    shard_megabytes: float = Field(64, gt=0, description="of source file in one unit of work")
 
     @model_validator(mode="after")
     def _mix_adds_up(self) -> Self:
@@ -216,9 +280,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        tiers = {source.tier for source in self.data.sources} | ({"dirty"} if self.data.corrupt else set())
+        tiers: set[Tier | None] = {source.tier for source in self.data.sources}
+        tiers |= {"dirty"} if self.data.corrupt else set()
+        tiers |= {"clean"} if any(source.promote for source in self.data.sources) else set()
         for number, phase in enumerate(self.pretrain.phases, 1):
-            if phase.tier not in tiers:
+            if phase.tier not in tiers and None not in tiers:
                 raise ValueError(f"pretrain.phases.{number - 1}.tier: no source of tier {phase.tier} (and no data.corrupt to make one)")
         for section, prompts in (("pretrain.sample_prompts", self.pretrain.sample_prompts), ("eval.prompts", self.eval.prompts)):
             if missing := [language for language in self.languages if language not in prompts]:

@@ -28,13 +28,21 @@ class Stage:
     def section(self, recipe: Recipe) -> dict[str, Any]:
         """The part of the recipe that a change of makes this stage stale."""
         whole = recipe.model_dump(mode="json")
-        return {name: whole[name] for name in ("name", "seed", *self.sections)}
+        return {name: _at(whole, name) for name in ("name", "seed", *self.sections)}
+
+
+def _at(whole: dict[str, Any], dotted: str) -> Any:
+    """`eval.tasks` is the `tasks` of `eval`."""
+    value: Any = whole
+    for key in dotted.split("."):
+        value = value[key]
+    return value
 
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 
 STAGES: tuple[Stage, ...] = (
-    Stage("data", "data_prep.prepare:run", (), ("data",)),
+    Stage("data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path")),  # what is evaluated leaves training
     Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
     Stage("index", "data_prep.index:run", ("data", "tokenizer"), ()),
     Stage("pretrain-phase1", "train.pretrain:run_phase1", ("index", "tokenizer"), _PRETRAINING),

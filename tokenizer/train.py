@@ -5,6 +5,7 @@ calls `qwen35`: words keep their combining marks, digits stand alone.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def sample(data: Path, mix: dict[Language, float], megabytes: float) -> Iterator
     for language, share in mix.items():
         left = share * megabytes * 1e6
         for tier in ("clean", "dirty"):
-            path = data / "corpus" / tier / f"{language}.jsonl.zst"
-            for row in read_rows(path) if path.exists() else ():
+            shards = sorted((data / "corpus" / tier).glob(f"{language}*.jsonl.zst"))
+            for row in chain.from_iterable(map(read_rows, shards)):
                 left -= len(row["text"].encode("utf-8"))
                 if left < 0:
                     break

@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks; their records are in `bench/records/`."""

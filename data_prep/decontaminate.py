@@ -1,0 +1,145 @@
+"""Keeps text that is evaluated on out of training: tasks, chat examples, held-out documents.
+
+A document goes when it holds
+- `ngram` words in a row of a task or chat example, or the whole example when that is shorter (at least `SHORT` words);
+- close together, `containment` of the different word trigrams of such an example: it was edited lightly;
+- more than `max_heldout_overlap` of its own 8-grams in one held-out document, or of that document's in it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from datatrove.data import Document
+
+from data_prep.document import shingles, words_of
+from data_prep.evidence import CleaningStep, Evidence
+from data_prep.heldout import FOLDER
+from kishi.jsonl import read_rows
+from recipes.schema import Decontamination
+
+SHORT = 5  # words; shorter examples are everyday phrases and are counted as not checkable
+HELDOUT_NGRAM = 8
+_EDITED_MIN = 8  # words from which an edited example can be told
+_COMMON = 3  # held-out documents from which on an 8-gram is a set phrase (a notice, a table's head), which leaks nothing
+_SPREAD = 2  # an edited example stands within this many times its own length
+
+Gram = tuple[str, ...]
+
+
+class Decontaminate(CleaningStep):
+    """Compares each document with all evaluation texts."""
+
+    name = "decontamination"
+
+    def __init__(self, work: Path, texts: dict[str, list[str]], limits: Decontamination) -> None:
+        super().__init__(work)
+        self.texts, self.limits = texts, limits
+
+    def begin(self, rank: int, evidence: Evidence) -> None:
+        """Build the indexes; held-out documents are those of all shards."""
+        self.examples = ExampleIndex(self.texts, self.limits)
+        self.heldout = HeldoutIndex(
+            row["text"] for path in sorted((self.work / "documents" / FOLDER).glob("*.zst")) for row in read_rows(path)
+        )
+        evidence.notes |= {"compared_with": {**self.examples.counts, "heldout": self.heldout.count}, "too_short": self.examples.too_short}
+
+    def apply(self, document: Document, evidence: Evidence) -> Document | None:
+        """None for a document that repeats evaluation text."""
+        words = words_of(document.text)
+        if name := self.examples.find(words):
+            evidence.remove(document, f"contaminated-{name}")
+            return None
+        if self.heldout.overlap(words) > self.limits.max_heldout_overlap:
+            evidence.remove(document, "heldout-overlap")
+            return None
+        return document
+
+
+class ExampleIndex:
+    """Short texts: tasks and chat examples."""
+
+    def __init__(self, texts: dict[str, list[str]], limits: Decontamination) -> None:
+        self._limits = limits
+        self._verbatim: dict[int, dict[Gram, str]] = defaultdict(dict)
+        self._trigrams: dict[Gram, list[int]] = defaultdict(list)
+        self._examples: list[tuple[str, int, int]] = []  # set, different trigrams, words
+        self.counts = {name: len(rows) for name, rows in texts.items()}
+        self.too_short = 0
+        for name, rows in texts.items():
+            for text in rows:
+                self._add(name, words_of(text))
+
+    def _add(self, name: str, words: Sequence[str]) -> None:
+        if len(words) < SHORT:
+            self.too_short += 1
+            return
+        length = min(self._limits.ngram, len(words))
+        for gram in shingles(words, length):
+            self._verbatim[length].setdefault(gram, name)
+        trigrams = set(shingles(words, 3))
+        if len(words) >= _EDITED_MIN:
+            for trigram in trigrams:
+                self._trigrams[trigram].append(len(self._examples))
+            self._examples.append((name, len(trigrams), len(words)))
+
+    def find(self, words: Sequence[str]) -> str | None:
+        """Name of a set that the words repeat."""
+        for length, grams in self._verbatim.items():
+            if len(words) >= length:
+                for gram in shingles(words, length):
+                    if gram in grams:
+                        return grams[gram]
+        return self._find_edited(words)
+
+    def _find_edited(self, words: Sequence[str]) -> str | None:
+        places: dict[int, list[tuple[int, Gram]]] = defaultdict(list)
+        for at, trigram in enumerate(shingles(words, 3)):
+            for example in self._trigrams.get(trigram, ()):
+                places[example].append((at, trigram))
+        for example, hits in places.items():
+            name, trigrams, length = self._examples[example]
+            needed = self._limits.containment * trigrams
+            if len(hits) >= needed and _most_within(hits, _SPREAD * length) >= needed:
+                return name
+        return None
+
+
+def _most_within(hits: Sequence[tuple[int, Gram]], window: int) -> int:
+    """The most different trigrams within any `window` words."""
+    best, first = 0, 0
+    inside = Counter[Gram]()
+    for at, trigram in hits:
+        inside[trigram] += 1
+        while hits[first][0] < at - window:
+            inside[hits[first][1]] -= 1
+            inside += Counter()  # forget zeros
+            first += 1
+        best = max(best, len(inside))
+    return best
+
+
+class HeldoutIndex:
+    """Long texts: held-out documents."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._grams: dict[Gram, list[int]] = defaultdict(list)
+        self._sizes: list[int] = []
+        for text in texts:
+            own = set(_eight(words_of(text)))
+            for gram in own:
+                self._grams[gram].append(len(self._sizes))
+            self._sizes.append(len(own))
+        for gram in [gram for gram, places in self._grams.items() if len(places) >= _COMMON]:
+            del self._grams[gram]
+        self.count = len(self._sizes)
+
+    def overlap(self, words: Sequence[str]) -> float:
+        """The largest share of 8-grams in common with one held-out document, of the smaller of the two."""
+        own = set(_eight(words))
+        shared = Counter(place for gram in own for place in self._grams.get(gram, ()))
+        return max((count / max(1, min(len(own), self._sizes[place])) for place, count in shared.items()), default=0.0)
+
+
+def _eight(words: Sequence[str]) -> list[Gram]:
+    return shingles(words, HELDOUT_NGRAM) if len(words) >= HELDOUT_NGRAM else []

@@ -1,0 +1,67 @@
+"""Text to token ids: fastokens where it is installed and gives the ids of Hugging Face's tokenizers, else those themselves.
+
+Text that spells a special token stays text: only this project writes control tokens. fastokens therefore gets the tokenizer without
+its added tokens, Hugging Face's the switch that it has for this.
+"""
+
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from kishi.errors import ArtefactError, ParityError
+from kishi.special_tokens import SPECIAL_IDS
+
+FAST, EXACT = "fastokens", "tokenizers"
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Hugging Face's tokenizer. Raises ArtefactError when its special tokens have other ids than Kishi's."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    wrong = [token for token, number in SPECIAL_IDS.items() if tokenizer.token_to_id(token) != number]
+    if wrong:
+        raise ArtefactError(f"special tokens have other ids than Kishi's: {', '.join(wrong[:3])}", where=folder, fix="make tokenizer")
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+class Encoder:
+    """Encodes batches; `name` says by which library, `refused` why the fast one was given up."""
+
+    def __init__(self, folder: Path) -> None:
+        self._exact = load_tokenizer(folder)
+        self._fast: Any = _load_fast(folder)
+        self.refused = "" if self._fast else "not installed"
+
+    @property
+    def name(self) -> str:
+        """The library at work."""
+        return FAST if self._fast else EXACT
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without end-of-text."""
+        found = self._fast.encode_batch(list(texts)) if self._fast else self._exact.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
+    def agrees(self, text: str, ids: list[int]) -> bool:
+        """Whether Hugging Face's tokenizers give the same ids. Raises ParityError when those do not decode to the text."""
+        exact = self._exact.encode(text, add_special_tokens=False).ids
+        if self._exact.decode(exact, skip_special_tokens=False) != text:
+            raise ParityError(f"text does not come back from its tokens: {text[:80]!r}", fix="make tokenizer")
+        return bool(exact == ids)
+
+    def give_up_fast(self, why: str) -> None:
+        """From here on only the exact one."""
+        self._fast, self.refused = None, why
+
+
+def _load_fast(folder: Path) -> Any:
+    if find_spec(FAST) is None:
+        return None
+    import fastokens
+
+    values = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return fastokens.Tokenizer.from_json_str(json.dumps({**values, "added_tokens": []}))

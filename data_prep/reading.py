@@ -1,0 +1,169 @@
+"""Files to rows. A bad line becomes a `Rejected` with its reason instead of an exception, and reading goes on.
+
+Of a file in several parts, JSON Lines are shared out in blocks of lines and parquet in row groups: each part reads the whole archive
+but parses only its own rows.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from data_prep.sources import WIKI, Unit
+from kishi.errors import DataError
+from recipes.schema import Hub
+
+BLOCK_LINES = 1000
+_CHUNK = 1 << 20
+_WIKI_OPEN = re.compile(r'<doc id="(?P<id>[^"]*)".*?title="(?P<title>[^"]*)">')
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A line that cannot be used, and why."""
+
+    file: str
+    line: int
+    reason: str
+    raw: bytes = b""
+
+    def row(self, source: str) -> dict[str, Any]:
+        """For the quarantine: raw bytes as text with escapes, cut to a readable length."""
+        text = self.raw[:500].decode("utf-8", "backslashreplace").rstrip("\n")
+        return {"source": source, "file": self.file, "line": self.line, "reason": self.reason, "raw": text}
+
+
+Item = tuple[str, int, Any] | Rejected  # (file, line or row number, what stands there)
+
+
+def rows(unit: Unit) -> Iterator[Item]:
+    """Everything in a unit, in order."""
+    if unit.source.hub:
+        yield from _hub_rows(unit.source.hub, unit.part, unit.parts)
+    for path in unit.files:
+        if path.suffix == ".parquet":
+            yield from _parquet_rows(path, unit.part, unit.parts)
+        elif path.suffix == ".txt":
+            yield from _text_row(path)
+        elif path.name.startswith(WIKI):
+            yield from _wiki_rows(path)
+        else:
+            yield from _json_rows(path, unit.part, unit.parts)
+
+
+def _json_rows(path: Path, part: int, parts: int) -> Iterator[Item]:
+    for number, line in numbered_lines(path):
+        if isinstance(line, str):
+            if part == 0:  # the end of an archive is seen by all its parts, and told once
+                yield Rejected(path.name, number, line)
+        elif (number - 1) // BLOCK_LINES % parts == part and line.strip():
+            yield _parse(path, number, line)
+
+
+def _parse(path: Path, number: int, line: bytes) -> Item:
+    try:
+        return path.name, number, json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        return Rejected(path.name, number, f"not UTF-8 (byte {error.start})", line)
+    except (ValueError, RecursionError):  # ValueError also for integers of absurd length
+        return Rejected(path.name, number, "not valid JSON", line)
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes | str]]:
+    """Lines, split on newline bytes only. A damaged or cut-off archive ends with a text that says so, even when cut at a line's end."""
+    number, rest = 0, b""
+    try:
+        for chunk in _decompressed(path):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                number += 1
+                yield number, line
+    except (zstandard.ZstdError, EOFError) as error:
+        yield number + 1, f"archive is damaged or cut off: {error}"
+    if rest:
+        yield number + 1, rest
+
+
+def _decompressed(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as raw:
+        if path.suffix != ".zst":
+            while chunk := raw.read(_CHUNK):
+                yield chunk
+            return
+        frame: Any = None
+        while chunk := raw.read(_CHUNK):
+            while chunk:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                if text := frame.decompress(chunk):
+                    yield text
+                chunk = frame.unused_data if frame.eof else b""
+                frame = None if frame.eof else frame
+        if frame:  # zstandard reports no error when the last frame is incomplete
+            raise EOFError("the last frame has no end")
+
+
+def _text_row(path: Path) -> Iterator[Item]:
+    """One document a file."""
+    raw = path.read_bytes()
+    try:
+        yield path.name, 1, {"text": raw.decode("utf-8-sig")}
+    except UnicodeDecodeError as error:
+        yield Rejected(path.name, 1, f"not UTF-8 (byte {error.start})", raw)
+
+
+def _wiki_rows(path: Path) -> Iterator[Item]:
+    """WikiExtractor's two forms: JSON Lines, or `<doc id= title=> ... </doc>`; the first text line of the latter repeats the title."""
+    first = next(iter(numbered_lines(path)), (1, b""))[1]
+    if isinstance(first, bytes) and not first.startswith(b"<doc"):
+        yield from _json_rows(path, 0, 1)
+        return
+    page: dict[str, Any] | None = None
+    for number, line in numbered_lines(path):
+        text = line.decode("utf-8", "replace") if isinstance(line, bytes) else ""
+        if opened := _WIKI_OPEN.match(text):
+            page = {"id": opened["id"], "title": opened["title"], "lines": []}
+        elif text == "</doc>" and page:
+            body = "\n".join(page["lines"][1:] if page["lines"][:1] == [page["title"]] else page["lines"])
+            yield path.name, number, {"id": page["id"], "title": page["title"], "text": body}
+            page = None
+        elif page:
+            page["lines"].append(text)
+    if page:
+        yield Rejected(path.name, number, "page without </doc>: the file is cut off", page["title"].encode())
+
+
+def _parquet_rows(path: Path, part: int, parts: int) -> Iterator[Item]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise DataError("reading parquet needs pyarrow", where=path, fix="make setup") from None
+    number = 0
+    try:
+        file = parquet.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            if group % parts != part:
+                number += file.metadata.row_group(group).num_rows
+                continue
+            for batch in file.iter_batches(batch_size=256, row_groups=[group]):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield path.name, number, row
+    except (ArrowException, OSError) as error:
+        yield Rejected(path.name, number + 1, f"parquet file is damaged: {error}")
+
+
+def _hub_rows(hub: Hub, part: int, parts: int) -> Iterator[Item]:
+    """Streamed; data files are shared out among the parts, and a part beyond their number has nothing."""
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise DataError("reading from the hub needs datasets", where=hub.dataset, fix="make setup") from None
+    whole = load_dataset(hub.dataset, hub.subset, split=hub.split, revision=hub.revision, streaming=True)
+    shards = min(parts, whole.num_shards)
+    if part < shards:
+        for number, row in enumerate(whole.shard(num_shards=shards, index=part), 1):
+            yield f"{hub.dataset}-{part:05d}", number, dict(row)

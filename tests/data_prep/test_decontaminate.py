@@ -1,0 +1,81 @@
+"""Evaluation text is found verbatim and lightly edited; ordinary text that shares phrases with it is not."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from data_prep.decontaminate import SHORT, ExampleIndex, HeldoutIndex
+from data_prep.document import words_of
+from data_prep.evaluation_texts import evaluation_texts
+from kishi.errors import DataError
+from kishi.jsonl import read_rows
+from recipes.schema import Decontamination
+from tests.data_prep.documents import job
+
+CORPUS = [row["text"] for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
+QUESTIONS = [row["question"] for row in read_rows(Path("data/sample/mcq.jsonl"))]
+
+
+def _index(texts: list[str]) -> ExampleIndex:
+    return ExampleIndex({"set": texts}, Decontamination())
+
+
+def _inside(text: str, seed: int) -> str:
+    """The text in the middle of an ordinary document."""
+    host = CORPUS[seed % len(CORPUS)]
+    return f"{host[: len(host) // 2]} {text} {host[len(host) // 2 :]}"
+
+
+def test_verbatim_questions_are_always_found_and_ordinary_text_never() -> None:
+    index = _index(QUESTIONS)
+    checkable = [question for question in QUESTIONS if len(words_of(question)) >= SHORT]
+    assert len(checkable) > 130 and index.too_short == len(QUESTIONS) - len(checkable)
+    found = [index.find(words_of(_inside(question.upper().replace(",", " -"), n))) for n, question in enumerate(checkable)]
+    assert found == ["set"] * len(checkable)
+    assert [text for text in CORPUS if index.find(words_of(text))] == []
+
+
+def test_one_changed_word_in_ten_is_found() -> None:
+    long = [question for question in QUESTIONS if len(words_of(question)) >= 10]
+    index, hits = _index(long), 0
+    for n, question in enumerate(long):
+        words = question.split()
+        for place in random.Random(n).sample(range(len(words)), max(1, len(words) // 10)):
+            words[place] = "басқа"
+        hits += index.find(words_of(_inside(" ".join(words), n))) is not None
+    assert hits / len(long) >= 0.95, f"{hits} of {len(long)}"
+
+
+def test_scattered_words_of_a_question_are_no_repetition() -> None:
+    question = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    words = question.split()
+    filler = ["x"] * 60
+    scattered = [w for at in range(0, 12, 3) for w in [*words[at : at + 3], *filler]]
+    assert _index([question]).find(scattered) is None and _index([question]).find(words) == "set"
+
+
+def test_heldout_overlap_is_of_the_smaller_text_and_ignores_set_phrases() -> None:
+    words = [f"word{n}" for n in range(100)]
+    notice = [f"notice{n}" for n in range(12)]
+    index = HeldoutIndex([" ".join(words), *(" ".join([*notice, str(n), *map(str, range(n * 50, n * 50 + 30))]) for n in range(1, 4))])
+    assert index.overlap(["intro", *words[:40]]) > 0.9 and index.overlap(words * 2) > 0.9
+    assert index.overlap([*notice, *(f"own{n}" for n in range(30))]) == 0.0 and index.overlap(["short"]) == 0.0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{broken\n", b"[1]\n"])
+def test_an_evaluation_set_that_cannot_be_read_stops_the_stage(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "mcq.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="evaluation set sample_mcq"):
+        evaluation_texts(job(tmp_path / "run", f"eval.tasks.0.path={path}").recipe)
+
+
+def test_all_turns_and_answers_are_compared(tmp_path: Path) -> None:
+    found = evaluation_texts(job(tmp_path).recipe)
+    first = json.loads(Path("data/sample/sft.jsonl").read_text().splitlines()[0])
+    assert first["messages"][-1]["content"] in found["chat:sft.jsonl"]
+    question = json.loads(Path("data/sample/mcq.jsonl").read_text().splitlines()[0])
+    assert f"{question['question']} {question['choices'][question['answer']]}" in found["sample_mcq"]
