@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks. Each writes a record: bench/records/<yyyy-mm-dd>-<name>/."""
