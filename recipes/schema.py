@@ -84,7 +84,7 @@ class Tokenizer(Section):
     mix: dict[Language, Share] = Field({"kk": 0.5, "ru": 0.35, "en": 0.15}, description="what each language weighs, by UTF-8 bytes")
     sample_megabytes: float = Field(256, gt=0, description="text that the merges are learnt from, at most")
     count_power: float = Field(0.25, gt=0, le=1, description="a word counts as occurrences ** count_power in its domain; 1 is plain BPE")
-    domain_power: float = Field(0.5, ge=0, le=1, description="a domain counts as size ** domain_power; 1 by size, 0 all alike")
+    domain_power: float = Field(0.5, ge=0, le=1, description="words of a domain of n words count n ** (domain_power - 1) times")
     min_frequency: Positive = 2
 
     @model_validator(mode="after")

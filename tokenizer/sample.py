@@ -19,7 +19,7 @@ TIERS = ("clean", "dirty")
 
 @dataclass(frozen=True, order=True)
 class Stratum:
-    """Text of one language from one place. `domain` is the tier and the document's `domain`, or `source` where it has none."""
+    """Text of one language from one place. `domain` is the document's own, or its `source` where it has none."""
 
     language: Language
     domain: str
@@ -109,4 +109,4 @@ def _rows(data: Path, languages: set[Language]) -> Iterator[tuple[Stratum, Row]]
         for language in sorted(languages):
             path = data / "corpus" / tier / f"{language}.jsonl.zst"
             for row in read_rows(path) if path.exists() else ():
-                yield Stratum(language, f"{tier}/{row.get('domain') or row['source']}"), row
+                yield Stratum(language, row.get("domain") or row["source"]), row

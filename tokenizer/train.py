@@ -86,6 +86,7 @@ def train(weights: Mapping[str, float], vocab_size: int, min_frequency: int, pat
         min_frequency=min_frequency,
         special_tokens=[AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=console.is_terminal,
     )
     tokenizer.train_from_iterator(repeated(weights), trainer)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), as_bytes])

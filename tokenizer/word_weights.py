@@ -1,8 +1,8 @@
 """How much each piece of text weighs when merges are learnt: dampened counts, balanced over domains and languages.
 
 Plain BPE counts every occurrence, so a product name repeated a thousand times in one manual gets a token before an everyday word. Here a
-piece counts as occurrences ** count_power within its domain; domains are then brought to size ** domain_power and languages to their
-shares. Pieces in the other alphabet (product names and markup in Kazakh manuals) do not count as that language: the share that English
+piece counts as occurrences ** count_power within its domain; all of a domain of n pieces is then scaled by
+n ** (domain_power - 1), and languages are brought to their shares. Pieces in the other alphabet (product names and markup in Kazakh manuals) do not count as that language: the share that English
 has is learnt from English. bench/tokenizer_ablation.py measures what each of these does.
 """
 
@@ -49,9 +49,7 @@ def weigh(counts: Counts, mix: Mapping[Language, float], count_power: float, dom
 
 def _add_domain(pieces: defaultdict[str, float], counts: Mapping[str, int], count_power: float, domain_power: float) -> None:
     dampened = {piece: number**count_power for piece, number in counts.items()}
-    if not dampened:
-        return
-    balance = sum(dampened.values()) ** (domain_power - 1)
+    balance = max(1, sum(counts.values())) ** (domain_power - 1)
     for piece, weight in dampened.items():
         pieces[piece] += balance * weight
 

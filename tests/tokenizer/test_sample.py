@@ -23,7 +23,7 @@ def test_shares_bound_and_small_domains(tmp_path: Path) -> None:
     write_rows(tmp_path / "corpus/clean/kk.jsonl.zst", [*rows("large", 900), *rows("small", 10)])
     write_rows(tmp_path / "corpus/dirty/en.jsonl.zst", rows("web", 900))
     drawn = plan(tmp_path, MIX, megabytes=0.02, domain_power=0.5, seed=1)  # type: ignore[arg-type]
-    assert drawn.chosen == {Stratum("kk", "clean/small"): 1000, Stratum("kk", "clean/large"): 9000, Stratum("en", "dirty/web"): 10000}
+    assert drawn.chosen == {Stratum("kk", "small"): 1000, Stratum("kk", "large"): 9000, Stratum("en", "web"): 10000}
     texts = list(drawn.texts())
     assert sum(len(text) for _, text in texts) == drawn.bytes == 20_000
     assert [text for _, text in texts if text.startswith("0000")] != texts[:1], "not the first documents"
