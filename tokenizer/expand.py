@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import regex
 from rich.console import Console
@@ -31,6 +32,7 @@ _FIRST_STAND_IN = 0x10000  # one character a token; these planes hold more than 
 _CYRILLIC = regex.compile(r"\p{Cyrillic}")
 _BYTE = regex.compile(r"<0x[0-9A-F]{2}>")
 console = Console(highlight=False)
+Merge = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,11 @@ def expand(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> Exp
         raise DataError(f"a {content['model']['type']} model has no merges to continue", where="tokenizer.json", fix="give a BPE tokenizer")
     cyrillic = {piece: weight for piece, weight in weights.items() if _CYRILLIC.search(piece)}
     merges = _learn(old, cyrillic, new_tokens)
-    names, pieces = _append(content, old, merges)
+    pieces = _append(content, old, merges)
     expanded = Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
     check_old_ids(old, expanded, hard_texts())
-    if len(names) < new_tokens:
-        console.print(f"[yellow]{len(names)} new tokens: the text gives no more of the {new_tokens} asked for[/]")
+    if len(pieces) < new_tokens:
+        console.print(f"[yellow]{len(pieces)} new tokens: the text gives no more of the {new_tokens} asked for[/]")
     return Expansion(expanded, pieces)
 
 
@@ -73,7 +75,7 @@ def _segments(old: Tokenizer, text: str) -> Iterator[tuple[int, ...]]:
         yield tuple(run)
 
 
-def _learn(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+def _learn(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> list[Merge]:
     """New merges in order, each side as the old ids that it is made of."""
     words: dict[tuple[int, ...], float] = {}
     for piece, weight in weights.items():
@@ -92,23 +94,21 @@ def _learn(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> lis
     return [(tuple(number_of[c] for c in left), tuple(number_of[c] for c in right)) for left, right in learnt]
 
 
-def _append(
-    content: dict, old: Tokenizer, merges: list[tuple[tuple[int, ...], tuple[int, ...]]]
-) -> tuple[list[str], dict[int, tuple[int, ...]]]:  # type: ignore[type-arg]
+def _append(content: dict[str, Any], old: Tokenizer, merges: list[Merge]) -> dict[int, tuple[int, ...]]:
     """Put the merges behind the old ones. A string that is a token already keeps its old id and only gains a way to be reached."""
     vocabulary: dict[str, int] = content["model"]["vocab"]
+    # the library numbers added tokens after the vocabulary, unless the vocabulary says their id
+    vocabulary |= {token["content"]: token["id"] for token in content["added_tokens"]}
     as_pairs = not content["model"]["merges"] or not isinstance(content["model"]["merges"][0], str)
-    following = max([*vocabulary.values(), *(token["id"] for token in content["added_tokens"])]) + 1
-    names: list[str] = []
+    following = max(vocabulary.values()) + 1
     pieces: dict[int, tuple[int, ...]] = {}
     for left, right in merges:
         sides = ["".join(old.id_to_token(number) for number in side) for side in (left, right)]
         if (name := "".join(sides)) not in vocabulary:
-            vocabulary[name] = following + len(names)
+            vocabulary[name] = following + len(pieces)
             pieces[vocabulary[name]] = left + right
-            names.append(name)
         content["model"]["merges"].append(sides if as_pairs else " ".join(sides))
-    return names, pieces
+    return pieces
 
 
 def check_old_ids(old: Tokenizer, new: Tokenizer, texts: list[str]) -> None:

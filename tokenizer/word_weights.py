@@ -1,9 +1,9 @@
 """How much each piece of text weighs when merges are learnt: dampened counts, balanced over domains and languages.
 
 Plain BPE counts every occurrence, so a product name repeated a thousand times in one manual gets a token before an everyday word. Here a
-piece counts as occurrences ** count_power within its domain; all of a domain of n pieces is then scaled by
-n ** (domain_power - 1), and languages are brought to their shares. Pieces in the other alphabet (product names and markup in Kazakh manuals) do not count as that language: the share that English
-has is learnt from English. bench/tokenizer_ablation.py measures what each of these does.
+piece counts as occurrences ** count_power within its domain; all of a domain of n pieces is then scaled by n ** (domain_power - 1), and
+languages are brought to their shares. Pieces in the other alphabet (product names and markup in Kazakh manuals) do not count as that
+language: the share that English has is learnt from English. bench/tokenizer_ablation.py measures what each of these does.
 """
 
 from collections import Counter, defaultdict
