@@ -21,8 +21,8 @@ from kishi.jsonl import read_rows, write_json
 from kishi.languages import LANGUAGES
 from kishi.progress import track
 from recipes.schema import Model
-from tokenizer.encoder import Encoder
-from tokenizer.fertility import exact_round_trips, flops_per_token, measure, megabytes_per_second
+from tokenizer.encoder import Encoder, HuggingFace, with_tiktoken
+from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure, megabytes_per_second
 from tokenizer.page import write_page
 from tokenizer.peers import load_peers, load_tokenizer, package_versions
 from tokenizer.plot import bars
@@ -64,6 +64,18 @@ def compare(encoders: Sequence[Encoder], texts: Mapping[str, Sequence[str]], sha
             "megabytes_per_cpu_second": round(megabytes_per_second(encoder, sample), 2),
         }
     return rows
+
+
+def fast_encoders(ours: Encoder, texts: Mapping[str, Sequence[str]]) -> list[Encoder]:
+    """The same tokenizer in a faster library, after a check that it gives the same ids. Empty when that library is not installed."""
+    if not isinstance(ours, HuggingFace):
+        return []
+    try:
+        fast = with_tiktoken(ours)
+    except ModuleNotFoundError:
+        return []
+    check_same_ids(ours, fast, [*hard_texts(random_texts=200), *(text for documents in texts.values() for text in documents)])
+    return [fast]
 
 
 def _first(documents: Sequence[str], characters: int) -> list[str]:
@@ -123,10 +135,10 @@ def _cell(row: Mapping[str, Any], key: str, style: str) -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
+    texts = read_texts(arguments.texts)
     ours = load_tokenizer(str(arguments.tokenizer))
     peers, missing = load_peers()
-    texts = read_texts(arguments.texts)
-    rows = compare([ours, *peers], texts)
+    rows = compare([ours, *fast_encoders(ours, texts), *peers], texts)
     console.print(table(rows, missing))
     content = {
         "texts": {language: {"documents": len(documents)} for language, documents in texts.items()},

@@ -1,5 +1,6 @@
 """One face for tokenizers of different libraries: what measuring and showing them needs."""
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -93,3 +94,18 @@ class Tiktoken:
     def token_bytes(self, number: int) -> bytes:
         """What one token stands for."""
         return bytes(self.encoding.decode_single_token_bytes(number))
+
+
+def with_tiktoken(source: HuggingFace) -> Tiktoken:
+    """The same byte-level BPE run by tiktoken, whose order of merges is the order of ids. Raises ModuleNotFoundError without tiktoken.
+
+    Equal ids must be checked (`tokenizer.fertility.check_same_ids`): where one token can be merged in two ways, the two differ in theory.
+    """
+    import tiktoken
+
+    content = json.loads(source.tokenizer.to_str())
+    special = {token["content"]: token["id"] for token in content["added_tokens"]}
+    ranks = {source.token_bytes(number): number for token, number in content["model"]["vocab"].items() if token not in special}
+    pattern = content["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
+    name = f"{source.name}, by tiktoken"
+    return Tiktoken(name, tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special))
