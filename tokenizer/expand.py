@@ -26,7 +26,7 @@ from recipes.schema import Tokenizer as Defaults
 from tokenizer.sample import plan
 from tokenizer.word_weights import count, repeated, weigh
 
-MIX: dict[Language, float] = {"kk": 0.7, "ru": 0.3}
+MIX: dict[Language, float] = {"kk": 0.8, "ru": 0.2}
 _MOST = 6_000_000
 _FIRST_STAND_IN = 0x10000  # one character a token; these planes hold more than a million
 _CYRILLIC = regex.compile(r"\p{Cyrillic}")
