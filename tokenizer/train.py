@@ -63,7 +63,7 @@ def estimate(sample_bytes: int, vocab_size: int) -> dict[str, float]:
     megabytes = sample_bytes / 1e6
     return {
         "seconds": round(2 + 0.25 * megabytes + vocab_size / 8000),
-        "gigabytes": round(0.2 + 0.012 * megabytes, 1),
+        "gigabytes": round(0.2 + 0.006 * megabytes, 1),
     }
 
 
