@@ -3,16 +3,19 @@ RECIPE ?= recipes/kishi-tiny.yaml
 ARGS ?=
 PYTHON_BIN := .venv/bin/python
 RUN = $(PYTHON_BIN) -m recipes.run $(RECIPE)
-GGUF = runs/$(basename $(notdir $(RECIPE)))/gguf/model-Q4_K_M.gguf
+RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
+GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help setup setup-dev doctor demo all status data tokenizer index pretrain-phase1 pretrain-phase2 export-hf sft dpo gguf eval report chat check test lock
+.PHONY: help setup setup-dev setup-peers doctor demo all status data tokenizer fertility index pretrain-phase1 pretrain-phase2 export-hf sft dpo gguf eval report chat check test lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
 	@requirements/setup.sh
 setup-dev: ## the same, with what check and test need
 	@requirements/setup.sh core torch train bridge posttrain gguf eval dev
+setup-peers: setup ## the same, with the tokenizers that `make fertility` compares with
+	@requirements/setup.sh peers
 doctor: ## what this machine can run, what is missing, and the fix
 	@python3 requirements/doctor.py
 demo: setup ## raw text in, quantised chat model out
@@ -25,6 +28,8 @@ data: ## clean, deduplicate and mix the sources
 	@$(RUN) data $(ARGS)
 tokenizer: ## train the tokenizer
 	@$(RUN) tokenizer $(ARGS)
+fertility: ## the tokenizer beside other models' (setup-peers): table, chart, page with coloured tokens
+	@$(PYTHON_BIN) -m tokenizer.compare $(RUN_FOLDER)/tokenizer --texts $(RUN_FOLDER)/data/heldout --out $(RUN_FOLDER)/fertility $(ARGS)
 index: ## corpus to Megatron .bin/.idx
 	@$(RUN) index $(ARGS)
 pretrain-phase1: ## warm-up and stable, dirty text

@@ -1,1 +1,1 @@
-"""Side-by-side benchmarks; their records are in `bench/records/`."""
+"""Side-by-side benchmarks. Each writes a record: bench/records/<yyyy-mm-dd>-<name>/."""

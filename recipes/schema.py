@@ -142,11 +142,20 @@ class Data(Section):
 
 
 class Tokenizer(Section):
-    """Byte-level BPE."""
+    """Byte-level BPE. The defaults were chosen by measurement (bench/records/*-tokenizer-ablation)."""
 
     vocab_size: Annotated[int, Field(ge=512, lt=65_500, multiple_of=128)]
-    sample_megabytes: float = Field(64, gt=0, description="text that the merges are learnt from, at most")
+    mix: dict[Language, Share] = Field({"kk": 0.49, "ru": 0.355, "en": 0.155}, description="what each language weighs, by UTF-8 bytes")
+    sample_megabytes: float = Field(512, gt=0, description="text that the merges are learnt from, at most")
+    count_power: float = Field(0.3, gt=0, le=1, description="a word counts as occurrences ** count_power in its domain; 1 is plain BPE")
+    domain_power: float = Field(0.5, ge=0, le=1, description="words of a domain of n words count n ** (domain_power - 1) times")
     min_frequency: Positive = 2
+
+    @model_validator(mode="after")
+    def _mix_adds_up(self) -> Self:
+        if abs(sum(self.mix.values()) - 1) > 1e-6:
+            raise ValueError(f"mix: shares add up to {sum(self.mix.values()):g}, not 1")
+        return self
 
 
 class Model(Section):
@@ -289,6 +298,8 @@ class Recipe(Section):
         for section, prompts in (("pretrain.sample_prompts", self.pretrain.sample_prompts), ("eval.prompts", self.eval.prompts)):
             if missing := [language for language in self.languages if language not in prompts]:
                 raise ValueError(f"{section}: no prompt for {', '.join(missing)}")
+        if extra := [language for language in self.tokenizer.mix if language not in self.data.mix]:
+            raise ValueError(f"tokenizer.mix: {', '.join(extra)} not in data.mix, which has {', '.join(self.data.mix)}")
         if self.tokenizer.vocab_size < 256 + SPECIAL_COUNT:
             raise ValueError(f"tokenizer.vocab_size: at least {256 + SPECIAL_COUNT} are needed for bytes and special tokens")
         return self

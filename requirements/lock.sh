@@ -22,3 +22,4 @@ for group in "${grouped[@]}"; do
     "$uv" pip compile "${options[@]}" --generate-hashes "${skip[@]}" -c constraints.txt "$group.in" -o "$group.txt"
 done
 "$uv" pip compile "${options[@]}" --generate-hashes --no-deps --python-platform x86_64-manylinux_2_39 bridge.in -o bridge.txt
+"$uv" pip compile "${options[@]}" --generate-hashes --no-deps peers.in -o peers.txt

@@ -1,0 +1,38 @@
+"""A benchmark's record: what was run, where, from which code, and the figures."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kishi.jsonl import write_json
+
+RECORDS = Path("bench/records")
+
+
+def write_record(folder: Path, name: str, figures: dict[str, Any], **more: Any) -> None:
+    """`result.json`: name, device, commit, command, figures, and whatever else the benchmark has to say."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False).stdout
+    record = {
+        "name": name,
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": device(),
+        "commit": commit,
+        "uncommitted_changes": bool(changed.strip()),
+        "command": shlex.join(["python", "-m", sys.modules["__main__"].__spec__.name, *sys.argv[1:]]),  # type: ignore[union-attr]
+        **more,
+        "figures": figures,
+    }
+    write_json(folder / "result.json", record)
+
+
+def device() -> dict[str, Any]:
+    """The processor, how many cores this process may use, and how busy they were."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "load_average": [round(load, 2) for load in os.getloadavg()]}
