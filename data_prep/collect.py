@@ -52,6 +52,7 @@ def document_of(unit: Unit, file: str, number: int, row: Any) -> Document | Reje
         "source": str(row.get("source") or source.name) if source.license is None else source.name,
         "license": source.license or str(row["license"]),
         "tier": tier,
+        "domain": str(row.get("domain") or row.get("source") or source.name),
         "origin": source.name,
         "group": str(row.get("group") or name),
         "faults": [],
@@ -68,7 +69,7 @@ def _fault(row: Any, text_key: str, id_key: str, licensed: bool) -> str | None:
         return "no text" if text_key in row else f"no key {text_key}"
     if not licensed and not row.get("license"):
         return "no license"
-    keys = (text_key, "title", id_key, "group", "lang", "source", "license")
+    keys = (text_key, "title", id_key, "group", "lang", "source", "domain", "license")
     broken = next((key for key in keys if _has_surrogate(row.get(key))), None)
     return f"lone surrogate in {broken}" if broken else None
 

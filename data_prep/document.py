@@ -1,7 +1,8 @@
 """The unit that flows through data preparation: datatrove's `Document`, with these keys in its metadata.
 
-`lang`, `source`, `license`, `tier`; `origin`: the recipe's source; `group`: ties documents that say the same in different languages,
-so that the held-out split keeps them together; `faults`: what `corrupt.py` did to it (empty for real documents).
+`lang`, `source`, `license`, `tier`; `domain`: what kind of text it is in the row's own words (its `domain`, else its `source`), which the
+tokenizer's sample is spread over; `origin`: the recipe's source; `group`: ties documents that say the same in different languages, so that
+the held-out split keeps them together; `faults`: what `corrupt.py` did to it (empty for real documents).
 """
 
 from collections.abc import Sequence
@@ -11,12 +12,13 @@ import regex
 from datatrove.data import Document
 from datatrove.utils.word_tokenizers import WordTokenizer
 
+PUBLISHED = ("lang", "source", "domain", "license", "tier")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
 def make(row: dict[str, Any]) -> Document:
     """A document from a row of our own files."""
-    keys = ("lang", "source", "license", "tier", "origin", "group", "faults")
+    keys = ("lang", "source", "license", "tier", "domain", "origin", "group", "faults")
     return Document(text=row["text"], id=row["id"], metadata={key: row[key] for key in keys})
 
 
@@ -27,7 +29,7 @@ def as_row(document: Document) -> dict[str, Any]:
 
 def training_row(document: Document) -> dict[str, Any]:
     """What is written for training."""
-    return {"id": document.id, "text": document.text, **{key: document.metadata[key] for key in ("lang", "source", "license", "tier")}}
+    return {"id": document.id, "text": document.text, **{key: document.metadata[key] for key in PUBLISHED}}
 
 
 def size(text: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from data_prep import datasheet
+from data_prep.document import PUBLISHED
 from data_prep.executor import run_steps
 from data_prep.heldout import FOLDER as HELDOUT
 from data_prep.pipeline import FUNNEL, steps
@@ -103,7 +104,7 @@ def _removed(work: Path) -> Iterator[Row]:
 def _write(folder: Path, work: Path, ranks: int, facts: dict[str, Any]) -> None:
     for language in facts["heldout_documents"]:
         rows = (row for row in _rows(work / "documents" / HELDOUT) if row["lang"] == language)
-        keys = ("id", "text", "lang", "source", "license", "tier")
+        keys = ("id", "text", *PUBLISHED)
         write_rows(folder / "heldout" / f"{language}.jsonl.zst", ({key: row[key] for key in keys} for row in rows))
     for step in FUNNEL:
         _join([work / step / f"{rank:05d}.jsonl.zst" for rank in range(ranks)], folder / "removed" / f"{step.replace(' ', '-')}.jsonl.zst")

@@ -10,7 +10,16 @@ from recipes.loading import load_hardware, load_recipe
 
 
 def document(name: str, text: str, lang: str = "en", tier: str = "clean", group: str = "") -> Document:
-    metadata = {"lang": lang, "source": "s", "license": "x", "tier": tier, "origin": "s", "group": group or name, "faults": []}
+    metadata = {
+        "lang": lang,
+        "source": "s",
+        "license": "x",
+        "tier": tier,
+        "domain": "d",
+        "origin": "s",
+        "group": group or name,
+        "faults": [],
+    }
     return Document(text=text, id=name, metadata=metadata)
 
 

@@ -52,7 +52,7 @@ def _write_data(root: Path) -> None:
     documents = [row for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
     questions = list(read_rows(Path("data/sample/mcq.jsonl")))
     for language in LANGUAGES:
-        rows = [{"id": str(number), **row} for number, row in enumerate(documents) if row["lang"] == language]
+        rows = [{"id": str(number), "source": "sample", **row} for number, row in enumerate(documents) if row["lang"] == language]
         write_rows(root / "data/corpus/clean" / f"{language}.jsonl.zst", rows[2:])
         write_rows(root / "data/heldout" / f"{language}.jsonl.zst", rows[:2])
     write_rows(root / "tasks.jsonl", [row for la in LANGUAGES for row in [q for q in questions if q["lang"] == la][:6]])
