@@ -157,13 +157,18 @@ def _parquet_rows(path: Path, part: int, parts: int) -> Iterator[Item]:
 
 
 def _hub_rows(hub: Hub, part: int, parts: int) -> Iterator[Item]:
-    """Streamed; data files are shared out among the parts, and a part beyond their number has nothing."""
+    """Streamed; the data files that are read are shared out among the parts, and a part beyond their number has nothing."""
     try:
         from datasets import load_dataset
     except ImportError:
         raise DataError("reading from the hub needs datasets", where=hub.dataset, fix="make setup") from None
     whole = load_dataset(hub.dataset, hub.subset, split=hub.split, revision=hub.revision, streaming=True)
-    shards = min(parts, whole.num_shards)
-    if part < shards:
-        for number, row in enumerate(whole.shard(num_shards=shards, index=part), 1):
-            yield f"{hub.dataset}-{part:05d}", number, dict(row)
+    for file in spread(whole.num_shards, hub.data_files)[part::parts]:
+        for number, row in enumerate(whole.shard(num_shards=whole.num_shards, index=file), 1):
+            yield f"{hub.dataset}-{file:05d}", number, dict(row)
+
+
+def spread(count: int, wanted: int | None) -> list[int]:
+    """`wanted` of `count` places, evenly; all of them when there are fewer."""
+    wanted = min(wanted or count, count)
+    return [place * count // wanted for place in range(wanted)]

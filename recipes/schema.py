@@ -30,6 +30,7 @@ class Hub(Section):
     split: str = "train"
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit; needed for all but local folders")
     parts: Positive = Field(64, description="units of work: data files are shared out among them")
+    data_files: Positive | None = Field(None, description="read only so many of its data files, spread evenly; default: all")
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from data_prep.collect import document_of
-from data_prep.reading import BLOCK_LINES, Rejected, rows
+from data_prep.reading import BLOCK_LINES, Rejected, rows, spread
 from data_prep.sources import Unit, plan
 from kishi.errors import DataError
 from recipes.schema import Data, Source
@@ -104,6 +104,11 @@ def test_a_hub_data_set_is_streamed_in_parts(tmp_path: Path) -> None:
     units = plan(Data(sources=(source,), mix={"en": 1.0}))
     found = [[item[2]["text"] for item in rows(unit) if not isinstance(item, Rejected)] for unit in units]
     assert len(units) == 2 and all(found) and sorted(found[0] + found[1]) == [f"{s}-{n}" for s in range(3) for n in range(5)]
+
+
+@pytest.mark.parametrize(("count", "wanted", "expected"), [(7, None, [*range(7)]), (7, 3, [0, 2, 4]), (3, 7, [0, 1, 2]), (1, 1, [0])])
+def test_some_data_files_are_spread_evenly(count: int, wanted: int | None, expected: list[int]) -> None:
+    assert spread(count, wanted) == expected
 
 
 def test_a_hub_data_set_without_revision_is_refused() -> None:
