@@ -44,7 +44,7 @@ class Evidence:
         _add(self._removed[f"{_key(document)}|{reason}"], lines=1, bytes=size(line))
 
     def _write(self, document: Document, unit: str, reason: str, text: str, more: dict[str, Any]) -> None:
-        about = {key: document.metadata[key] for key in ("lang", "source", "tier", "faults")}
+        about = {key: document.metadata[key] for key in ("lang", "source", "domain", "tier", "faults")}
         self._rows.write({"id": document.id, **about, "unit": unit, "reason": reason, **more, "text": text})
 
     def close(self) -> None:

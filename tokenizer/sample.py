@@ -15,6 +15,8 @@ from kishi.jsonl import Row, read_rows
 from kishi.languages import Language
 
 TIERS = ("clean", "dirty")
+# removed documents (step: reasons) whose words are as good as others': too much for the mix, or judged by their form and not their language
+ALSO = {"mix": {"over-mix"}, "filters": {"too-short", "line-punctuation"}}
 
 
 @dataclass(frozen=True, order=True)
@@ -105,8 +107,17 @@ def _hash(seed: int, row: Row) -> int:
 
 
 def _rows(data: Path, languages: set[Language]) -> Iterator[tuple[Stratum, Row]]:
+    """The corpus, and what was left out of it for reasons that are none to a tokenizer."""
     for tier in TIERS:
         for language in sorted(languages):
             for path in sorted((data / "corpus" / tier).glob(f"{language}*.jsonl.zst")):
-                for row in read_rows(path):
-                    yield Stratum(language, row.get("domain") or row["source"]), row
+                yield from ((_stratum(language, row), row) for row in read_rows(path))
+    for step, reasons in ALSO.items():
+        path = data / "removed" / f"{step}.jsonl.zst"
+        for row in read_rows(path) if path.exists() else ():
+            if row["unit"] == "document" and row["lang"] in languages and row["reason"] in reasons:
+                yield _stratum(row["lang"], row), row
+
+
+def _stratum(language: Language, row: Row) -> Stratum:
+    return Stratum(language, row.get("domain") or row["source"])

@@ -29,6 +29,26 @@ def test_shares_bound_and_small_domains(tmp_path: Path) -> None:
     assert [text for _, text in texts if text.startswith("0000")] != texts[:1], "not the first documents"
 
 
+def test_words_of_documents_left_out_for_their_form_or_the_mix_are_learnt_too(tmp_path: Path) -> None:
+    def removed(reason: str, unit: str = "document", lang: str = "kk") -> dict[str, Any]:
+        return {
+            "id": f"{reason}{unit}{lang}",
+            "source": "s",
+            "lang": lang,
+            "unit": unit,
+            "reason": reason,
+            "text": f"{reason} {unit} {lang}",
+        }
+
+    write_rows(tmp_path / "corpus/clean/kk.jsonl.zst", [{"id": "1", "source": "s", "text": "kept"}])
+    write_rows(tmp_path / "removed/mix.jsonl.zst", [removed("over-mix"), removed("over-mix", lang="ru")])
+    filtered = [removed("too-short"), removed("too-short", unit="line"), removed("long-words")]
+    write_rows(tmp_path / "removed/filters.jsonl.zst", filtered)
+    write_rows(tmp_path / "removed/duplicates.jsonl.zst", [removed("near-duplicate")])
+    texts = {text for _, text in plan(tmp_path, {"kk": 1.0}, 1.0, 0.5, 1).texts()}
+    assert texts == {"kept", "over-mix document kk", "too-short document kk"}
+
+
 def test_the_order_of_the_file_does_not_matter_and_the_seed_does(tmp_path: Path) -> None:
     def draw(name: str, documents: list[dict[str, Any]], seed: int) -> set[str]:
         write_rows(tmp_path / name / "corpus/clean/en.jsonl.zst", documents)
