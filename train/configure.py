@@ -10,7 +10,6 @@ from megatron.bridge.training.config import (
     CheckpointConfig,
     ConfigContainer,
     DistributedInitConfig,
-    GPTDatasetConfig,
     LoggerConfig,
     OptimizerConfig,
     RNGConfig,
@@ -26,6 +25,7 @@ from torch.nn.functional import silu
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 from train.attention import sdpa_layer_spec
+from train.data_order import PhaseDatasetConfig
 from train.plan import Plan
 
 
@@ -107,7 +107,9 @@ def training_config(plan: Plan) -> ConfigContainer:
         optimizer=_optimizer(recipe, hardware),
         scheduler=_schedule(recipe),
         ddp=DistributedDataParallelConfig(
-            grad_reduce_in_fp32=True, use_distributed_optimizer=hardware.distributed_optimizer, check_for_nan_in_grad=True
+            grad_reduce_in_fp32=True,
+            use_distributed_optimizer=hardware.distributed_optimizer,
+            check_for_nan_in_grad=False,  # train/record.py stops at what is not finite, with words, before a checkpoint of it
         ),
         dataset=_dataset(plan),
         logger=LoggerConfig(log_interval=10, log_throughput=False),
@@ -157,9 +159,10 @@ def _schedule(recipe: Recipe) -> SchedulerConfig:
     )
 
 
-def _dataset(plan: Plan) -> GPTDatasetConfig:
+def _dataset(plan: Plan) -> PhaseDatasetConfig:
     prefixes = [str(Path(plan.index) / prefix) for prefix in plan.blend["prefixes"]]
-    return GPTDatasetConfig(
+    return PhaseDatasetConfig(
+        first_sample=plan.first_step * plan.recipe.pretrain.global_batch_size,
         random_seed=plan.recipe.seed + plan.phase,  # a phase has a data order of its own
         seq_length=plan.recipe.pretrain.sequence_length,
         reset_attention_mask=False,

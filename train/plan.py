@@ -9,12 +9,15 @@ from kishi.jsonl import write_json
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
-TRACKER = "latest_checkpointed_iteration.txt"
+SAMPLES_SEEN = ".samples_seen.json"  # how many samples of each index the phase reads
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One phase of pretraining. `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none."""
+    """One phase of pretraining, from `start_step` (steps done) on.
+
+    `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none.
+    """
 
     recipe: Recipe
     hardware: Hardware
@@ -22,6 +25,7 @@ class Plan:
     folder: Path
     index: Path
     load_from: Path | None
+    start_step: int
     blend: dict[str, Any]
 
     @property
@@ -48,6 +52,7 @@ class Plan:
             "folder": str(self.folder),
             "index": str(self.index),
             "load_from": str(self.load_from) if self.load_from else None,
+            "start_step": self.start_step,
             "blend": self.blend,
         }
         write_json(path, values)
@@ -63,11 +68,6 @@ class Plan:
             folder=Path(values["folder"]),
             index=Path(values["index"]),
             load_from=Path(values["load_from"]) if values["load_from"] else None,
+            start_step=values["start_step"],
             blend=values["blend"],
         )
-
-
-def last_checkpoint(checkpoints: Path) -> int | None:
-    """Step of the newest complete checkpoint: Megatron writes the tracker file after the checkpoint is whole."""
-    tracker = checkpoints / TRACKER
-    return int(tracker.read_text()) if tracker.is_file() else None
