@@ -66,6 +66,16 @@ def uses_transformer_engine(hardware: Hardware) -> bool:
     return hardware.device == "gpu" and (hardware.attention == "te" or (hardware.attention == "auto" and installed))
 
 
+def shards_optimizer(hardware: Hardware) -> bool:
+    """What the overlay asks for, where it can be resumed.
+
+    Megatron-Core's distributed optimizer around torch's own Adam (neither Transformer Engine nor apex there) cannot be loaded into an
+    optimizer that has made no step, and gives all parameters one shared step counter (0.19.2, DistributedOptimizer.state_dict and
+    load_state_dict).
+    """
+    return hardware.distributed_optimizer and any(map(importlib.util.find_spec, ("transformer_engine", "apex")))
+
+
 def _kernels(hardware: Hardware, gpu: bool) -> dict[str, Any]:
     te = uses_transformer_engine(hardware)
     kernels: dict[str, Any] = {
@@ -108,7 +118,7 @@ def training_config(plan: Plan) -> ConfigContainer:
         scheduler=_schedule(recipe),
         ddp=DistributedDataParallelConfig(
             grad_reduce_in_fp32=True,
-            use_distributed_optimizer=hardware.distributed_optimizer,
+            use_distributed_optimizer=shards_optimizer(hardware),
             check_for_nan_in_grad=False,  # train/record.py stops at what is not finite, with words, before a checkpoint of it
         ),
         dataset=_dataset(plan),
@@ -139,7 +149,7 @@ def _optimizer(recipe: Recipe, hardware: Hardware) -> OptimizerConfig:
         adam_eps=1e-8,
         clip_grad=pretrain.clip_grad,
         bf16=hardware.precision == "bf16",
-        use_distributed_optimizer=hardware.distributed_optimizer,
+        use_distributed_optimizer=shards_optimizer(hardware),
     )
 
 

@@ -54,11 +54,12 @@ def build(counts: list[int], config: PhaseDatasetConfig) -> tuple[PhaseSamples, 
     return PhaseSamples(samples, config.first_sample), None, None
 
 
-def samples_per_index(samples: Any, prefixes: list[str]) -> dict[str, int]:
-    """How many of the samples come from each index of the blend."""
-    which = getattr(samples, "dataset_index", None)  # a blend of one is no blend
-    counts = Counter(np.asarray(which).tolist()) if which is not None else {0: len(samples)}
-    return {prefix: counts.get(number, 0) for number, prefix in enumerate(prefixes)}
+def samples_per_index(phase: PhaseSamples, prefixes: list[str], end: int) -> dict[str, int]:
+    """How many of the phase's samples come from each index of the blend, up to sample `end` of the run: Megatron builds some to spare."""
+    count = end - phase.first
+    which = getattr(phase.samples, "dataset_index", None)  # a blend of one is no blend
+    found = Counter(np.asarray(which)[:count].tolist()) if which is not None else Counter({0: count})
+    return {prefix: found[number] for number, prefix in enumerate(prefixes)}
 
 
 def register(folder: Path, prefixes: list[str]) -> None:
@@ -67,7 +68,7 @@ def register(folder: Path, prefixes: list[str]) -> None:
     def build_and_note(counts: list[int], config: PhaseDatasetConfig) -> tuple[PhaseSamples, None, None]:
         built = build(counts, config)
         if get_rank() == 0:
-            write_json(folder / SAMPLES_SEEN, samples_per_index(built[0].samples, prefixes))
+            write_json(folder / SAMPLES_SEEN, samples_per_index(built[0], prefixes, counts[0]))
         return built
 
     others = {kind: function for kind, function in bridge_data._REGISTRY.items() if kind is not PhaseDatasetConfig}

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from kishi.errors import ArtefactError
 from kishi.manifest import sha256_file
 from recipes.job import Job
-from train.checkpoints import repair
+from train.checkpoints import fault, folder_of, repair
 from train.facts import facts
 from train.launch import launch
 from train.plan import Plan
@@ -64,7 +64,7 @@ def _plan(job: Job, phase: int, own: int | None) -> Plan:
     tier = phases[phase - 1].tier
     if tier not in blends:
         raise ArtefactError(f"no {tier} text in the index", where=job.inputs["index"], fix="mend data.sources or pretrain.phases")
-    before = job.inputs["pretrain-phase1"] / "checkpoints" if phase == 2 else None
+    before = _finished(job.inputs["pretrain-phase1"], phases[0].steps) if phase == 2 else None
     load_from: Path | None = job.folder / "checkpoints" if own else before
     return Plan(
         recipe=job.recipe,
@@ -76,3 +76,10 @@ def _plan(job: Job, phase: int, own: int | None) -> Plan:
         start_step=own or (phases[0].steps if phase == 2 else 0),
         blend=blends[tier],
     )
+
+
+def _finished(phase1: Path, steps: int) -> Path:
+    """Phase 1's checkpoints. Its manifest covers their files, but for hidden ones, of which Megatron writes some."""
+    if why := fault(folder_of(phase1 / "checkpoints", steps)):
+        raise ArtefactError(f"the last checkpoint {why}", where=phase1, fix=f"delete {phase1} and run its stage again")
+    return phase1 / "checkpoints"
