@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kishi.jsonl import read_rows
+from kishi.processes import die_with_parent
 from kishi.progress import progress
 from train import failure
 from train.plan import Plan
@@ -27,7 +28,7 @@ def launch(plan: Plan) -> None:
     with (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment(plan),
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )  # fmt: skip
         _follow(process, plan, log, tail)
     if process.wait():
@@ -63,13 +64,6 @@ def _environment(plan: Plan) -> dict[str, str]:
     if plan.hardware.device == "cpu":
         settings |= {"TORCHDYNAMO_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}
     return {**os.environ, **settings}
-
-
-def _die_with_parent() -> None:
-    import ctypes
-    import signal
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _free_port() -> int:

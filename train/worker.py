@@ -1,19 +1,18 @@
 """One process of pretraining, under torchrun: `torchrun --nproc-per-node N -m train.worker PLAN.json`."""
 
-import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from kishi.processes import die_with_parent
 from train import failure
 from train.plan import Plan
 
 
 def main(path: str) -> None:
     """Train the phase that the plan describes; an error leaves its note for the stage."""
-    _die_with_parent()
+    die_with_parent()
     plan = Plan.load(Path(path))
     try:
         from train.cpu_engine import engine
@@ -23,14 +22,6 @@ def main(path: str) -> None:
     except BaseException as error:
         failure.write(plan.folder, error)
         raise
-
-
-def _die_with_parent() -> None:
-    """The kernel kills this process with torchrun, which dies with the stage; none may go on writing beside the next attempt."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it died before the kernel was asked
-        sys.exit(1)
 
 
 def _train(plan: Plan) -> None:
