@@ -1,6 +1,7 @@
 """One process of pretraining, under torchrun: `torchrun --nproc-per-node N -m train.worker PLAN.json`."""
 
 import os
+import queue
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,20 @@ def _train(plan: Plan) -> None:
     from train.record import Recorder
 
     set_threads(plan.hardware)
+    _collect_write_results_here()
     register(plan.folder, plan.blend["prefixes"])
     config = training_config(plan)
     if os.environ.get("RANK", "0") == "0":
         kernels = "Transformer Engine" if uses_transformer_engine(plan.hardware) else "torch attention"
         print(f"engine: {kernels}, {plan.hardware.precision}", flush=True)
     pretrain(config, forward_step, callbacks=[Recorder(plan)])
+
+
+def _collect_write_results_here() -> None:
+    """Megatron-Core starts a process to pass on what was written even when it writes in this one; a kill would leave it behind for ever."""
+    from megatron.core.dist_checkpointing.strategies import filesystem_async
+
+    filesystem_async._results_queue = queue.Queue()
 
 
 def forward_step(state: Any, data_iterator: Any, model: Any, return_schedule_plan: bool = False) -> Any:
