@@ -34,7 +34,11 @@ def fault(checkpoint: Path) -> str | None:
     marker = checkpoint / MARKER
     if not marker.is_file():
         return "was cut off while it was written"
-    expected, found = json.loads(marker.read_bytes())["files"], _sizes(checkpoint)
+    try:
+        expected = json.loads(marker.read_bytes())["files"]
+    except (ValueError, KeyError):
+        return f"{MARKER} cannot be read"
+    found = _sizes(checkpoint)
     for name, size in expected.items():
         if name not in found:
             return f"{name} is missing"
