@@ -1,5 +1,6 @@
 """Starts the workers of one phase under torchrun, shows their progress, and passes their error on."""
 
+import json
 import os
 import socket
 import subprocess
@@ -8,13 +9,13 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from kishi.jsonl import read_rows
 from kishi.processes import die_with_parent
 from kishi.progress import progress
 from train import failure
 from train.plan import Plan
 
-_TAIL = 400  # lines of torchrun's report are at the end, some a child
+_TAIL = 400  # last lines of output that are kept: torchrun's report names the signal that ended a worker
+_NEWEST_BYTES = 8192
 
 
 def launch(plan: Plan) -> None:
@@ -50,11 +51,14 @@ def _follow(process: subprocess.Popen[str], plan: Plan, log: Any, tail: deque[st
 
 
 def _newest(metrics: Path) -> dict[str, Any] | None:
+    """The last row with a loss, from the end of the file: a long run's is read many times."""
     try:
-        rows = [row for row in read_rows(metrics) if "loss" in row]
+        with metrics.open("rb") as stream:
+            stream.seek(max(0, metrics.stat().st_size - _NEWEST_BYTES))
+            lines = stream.read().splitlines()
+        return next((json.loads(line) for line in reversed(lines) if line.startswith(b'{"step"') and b'"loss"' in line), None)
     except (OSError, ValueError):
-        return None  # being written right now
-    return rows[-1] if rows else None
+        return None  # not there yet, or being written right now
 
 
 def _environment(plan: Plan) -> dict[str, str]:
