@@ -1,6 +1,9 @@
 """The two pretraining stages: plan a phase from where it stands, run it, collect its facts."""
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -8,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from tokenizers import Tokenizer
 
-from kishi.errors import ArtefactError
+from kishi.errors import ArtefactError, KishiError
 from kishi.manifest import sha256_file
 from recipes.job import Job
 from train.checkpoints import fault, folder_of, repair
@@ -28,6 +31,22 @@ def run_phase2(job: Job) -> dict[str, Any]:
 
 
 def _run(job: Job, phase: int) -> dict[str, Any]:
+    with _alone(job.folder):
+        return _train(job, phase)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Raises KishiError while another process trains in the folder: it would see its unfinished checkpoint as cut off, and remove it."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KishiError("another process is training here", where=folder, fix="wait for it, or end it") from error
+        yield
+
+
+def _train(job: Job, phase: int) -> dict[str, Any]:
     _check_tokenizer(job)
     _check_index(job)
     own, removed = repair(job.folder / "checkpoints")

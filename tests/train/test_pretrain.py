@@ -1,5 +1,6 @@
 """The pretraining stage on two processes, and its refusals."""
 
+import fcntl
 import json
 import shutil
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kishi.errors import ArtefactError
+from kishi.errors import ArtefactError, KishiError
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
 from tests.train import tiny_run
@@ -69,3 +70,11 @@ def test_a_damaged_checkpoint_of_phase1_is_refused(undisturbed: Path, copy_of: C
     shutil.rmtree(made.inputs["pretrain-phase1"] / "checkpoints" / "iter_0000018")
     with pytest.raises(ArtefactError, match="delete"):
         run_phase2(made)
+
+
+def test_a_second_process_in_the_same_folder_is_refused(prepared: Path, copy_of: Callable[..., Path]) -> None:
+    made = job(copy_of("tokenizer", "index"))
+    with (made.folder / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(KishiError, match="another process is training here"):
+            run_phase1(made)
