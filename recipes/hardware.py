@@ -36,6 +36,7 @@ class Hardware(Section):
     context_parallel: Positive = 1
     distributed_optimizer: bool = False
     data_workers: Annotated[int, Field(ge=0)] = 0
+    peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
     cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
     slurm: Slurm | None = None
 
