@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, KishiError, ParityError
 from kishi.jsonl import read_rows, write_json
 from kishi.processes import die_with_parent
+from kishi.progress import track
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
 from recipes.job import Job
 from recipes.schema import Recipe
@@ -42,8 +44,9 @@ def _export(job: Job, folders: dict[str, Path]) -> None:
     texts = _parity_ids(job)
     for folder in folders.values():
         _begin(job, folder, texts)
-    _run_worker({job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()})
-    for folder in folders.values():
+    with Console().status("converting"):
+        _run_worker({job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()})
+    for folder in track(list(folders.values()), "comparing"):
         check_tokenizer_files(folder, job.inputs["tokenizer"])
         parity = check_parity(folder, texts, job.recipe.tokenizer.vocab_size)
         for name in (".logits.safetensors", ".parity_ids.json"):

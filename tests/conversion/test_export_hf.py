@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from conversion import export_hf
 from conversion.export_hf import TOKENIZER_FILES, TOLERANCE, check_parity, check_tokenizer_files, hugging_face_config
 from conversion.export_worker import _save
 from kishi.errors import ParityError
-from kishi.jsonl import write_json
-from recipes.loading import load_recipe
+from kishi.jsonl import write_json, write_rows
+from kishi.special_tokens import SPECIAL_TOKENS
+from recipes.job import Job
+from recipes.loading import load_hardware, load_recipe
 
 RECIPE = load_recipe(
     Path("recipes/kishi-tiny.yaml"),
@@ -34,18 +38,22 @@ TEXTS = [list(range(20, 60)), list(range(700, 660, -1))]
 def exported(tmp_path: Path) -> Path:
     """A folder as the worker leaves it, with the logits of the weights in it."""
     write_json(tmp_path / "config.json", hugging_face_config(RECIPE))
+    write_as_worker(tmp_path, TEXTS)
+    return tmp_path
+
+
+def write_as_worker(folder: Path, texts: list[list[int]]) -> None:
     torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path)).eval()
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).eval()
     for name, weight in model.named_parameters():
         if "norm" in name:  # ones at the start: a lost one would not show
             torch.nn.init.uniform_(weight, 0.5, 1.5)
         else:
             torch.nn.init.normal_(weight, std=0.1)
-    model.save_pretrained(tmp_path)
+    model.save_pretrained(folder)
     with torch.no_grad():
-        logits = {str(number): model(torch.tensor([ids])).logits[0].contiguous() for number, ids in enumerate(TEXTS)}
-    save_file(logits, tmp_path / ".logits.safetensors")
-    return tmp_path
+        logits = {str(number): model(torch.tensor([ids])).logits[0].contiguous() for number, ids in enumerate(texts)}
+    save_file(logits, folder / ".logits.safetensors")
 
 
 def change(folder: Path, name: str, value: torch.Tensor | None) -> None:
@@ -108,3 +116,44 @@ def test_tokenizer_files_are_the_stages_byte_for_byte(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_bytes(json.dumps({}).encode())
     with pytest.raises(ParityError, match="differs"):
         check_tokenizer_files(folder, tokenizer)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Inputs of the stage, but for the checkpoints."""
+    rows = [{"id": "1", "text": "Қазақстанда көктем ерте келеді. The steppe is wide."}]
+    write_rows(tmp_path / "data" / "heldout" / "kk.jsonl.zst", rows)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=768, special_tokens=list(SPECIAL_TOKENS), initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([row["text"] for row in rows], trainer)
+    (tmp_path / "tokenizer").mkdir()
+    for name in TOKENIZER_FILES:
+        (tmp_path / "tokenizer" / name).write_text("{}")
+    tokenizer.save(str(tmp_path / "tokenizer" / "tokenizer.json"))
+    (tmp_path / "export").mkdir()
+    inputs = {name: tmp_path / name for name in ("data", "tokenizer", "pretrain-phase1", "pretrain-phase2")}
+    return Job(RECIPE, load_hardware("cpu"), tmp_path / "export", inputs)
+
+
+@pytest.mark.parametrize("fault", [None, "one weight", "rewritten tokenizer"])
+def test_the_stage_keeps_no_phase_that_differs(job: Job, monkeypatch: pytest.MonkeyPatch, fault: str | None) -> None:
+    """The conversion itself is stood in for: what it writes must be wrong here (tests/train/test_export_killed.py runs the real one)."""
+
+    def worker(folders: dict[Path, Path]) -> None:
+        for folder in folders.values():
+            write_as_worker(folder, json.loads((folder / ".parity_ids.json").read_bytes()))
+        if fault == "one weight":
+            change(folder, Q_NORM, torch.ones(32))
+        elif fault == "rewritten tokenizer":
+            (folder / "tokenizer_config.json").write_text('{"added": 1}')
+
+    monkeypatch.setattr(export_hf, "_run_worker", worker)
+    if fault is None:
+        facts = export_hf.run(job)
+        assert facts["phase2"]["max_difference"] <= TOLERANCE and facts["phase2"]["tokens_compared"] == 10
+        return
+    with pytest.raises(ParityError, match="phase2"):
+        export_hf.run(job)
+    assert (job.folder / "phase1" / "parity.json").is_file() and not (job.folder / "phase2" / "parity.json").exists()
