@@ -28,7 +28,8 @@ def write(folder: Path, error: BaseException) -> None:
 def read(folder: Path, last_lines: list[str]) -> KishiError:
     """What to tell the user about workers that ended with an error."""
     log = folder / ".train.log"
-    if any("Signal 9 (SIGKILL)" in line for line in last_lines):
+    first = "".join(last_lines).rpartition("Root Cause")[2]  # torchrun itself kills the others, in the end with the same signal
+    if "Signal 9 (SIGKILL)" in first:
         return KishiError("a training process was killed", where=log, fix="if memory ran out: a smaller micro_batch_size in the overlay")
     try:
         return KishiError(**json.loads((folder / NOTE).read_bytes()))

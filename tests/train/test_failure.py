@@ -38,5 +38,11 @@ def test_the_cause_of_a_wrapped_error_counts(tmp_path: Path) -> None:
 
 def test_without_a_note_the_log_speaks(tmp_path: Path) -> None:
     assert "last words" in failure.read(tmp_path, ["last words\n"]).message()
-    killed = failure.read(tmp_path, ["  traceback : Signal 9 (SIGKILL) received by PID 12\n"])
+
+
+def test_a_killed_process_counts_only_as_the_first_to_fail(tmp_path: Path) -> None:
+    failure.write(tmp_path, raised(RuntimeError("Connection closed by peer")))
+    signal, root = "  traceback : Signal 9 (SIGKILL) received by PID 12\n", "Root Cause (first observed failure):\n"
+    killed = failure.read(tmp_path, [root, signal])
     assert "was killed" in killed.message() and "memory" in killed.fix
+    assert "Connection closed" in failure.read(tmp_path, [signal, root, "  exitcode : 1\n"]).message()
