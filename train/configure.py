@@ -109,7 +109,7 @@ def training_config(plan: Plan) -> ConfigContainer:
         train=TrainingConfig(
             train_iters=plan.last_step,
             global_batch_size=recipe.pretrain.global_batch_size,
-            micro_batch_size=hardware.micro_batch_size,
+            micro_batch_size=plan.micro_batch_size,
             manual_gc=True,
             manual_gc_interval=100,
         ),

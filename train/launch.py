@@ -21,6 +21,7 @@ _NEWEST_BYTES = 8192
 def launch(plan: Plan) -> None:
     """Run the workers to their end. Raises KishiError with the words of the worker that failed first; all output is in `.train.log`."""
     path = plan.folder / ".plan.json"
+    _ = plan.micro_batch_size  # what cannot be shared out is refused before Megatron starts
     plan.save(path)
     (plan.folder / failure.NOTE).unlink(missing_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(plan.hardware.processes)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from kishi.errors import RecipeError
 from kishi.jsonl import write_json
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
@@ -42,6 +43,24 @@ class Plan:
     def last_step(self) -> int:
         """Steps done when this phase ends."""
         return self.first_step + self.recipe.pretrain.phases[self.phase - 1].steps
+
+    @property
+    def micro_batch_size(self) -> int:
+        """The overlay's, or the next smaller one that shares out the recipe's global batch evenly: the sum over a step stays the same.
+
+        Raises RecipeError when the processes cannot share it at all.
+        """
+        hardware, batch = self.hardware, self.recipe.pretrain.global_batch_size
+        model_parallel = hardware.tensor_parallel * hardware.pipeline_parallel * hardware.context_parallel
+        replicas, rest = divmod(hardware.processes, model_parallel)
+        if rest or batch % replicas:
+            raise RecipeError(
+                f"{hardware.processes} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
+                where="pretrain.global_batch_size",
+                fix="another overlay (--hw), or a global batch that is a multiple of the copies of the model",
+            )
+        share = batch // replicas
+        return next(size for size in range(min(hardware.micro_batch_size, share), 0, -1) if share % size == 0)
 
     def save(self, path: Path) -> None:
         """Write the plan for `load`."""

@@ -38,7 +38,7 @@ def _train(plan: Plan) -> None:
     config = training_config(plan)
     if os.environ.get("RANK", "0") == "0":
         kernels = "Transformer Engine" if uses_transformer_engine(plan.hardware) else "torch attention"
-        print(f"engine: {kernels}, {plan.hardware.precision}", flush=True)
+        print(f"engine: {kernels}, {plan.hardware.precision}, micro-batch {plan.micro_batch_size} x {plan.hardware.processes}", flush=True)
     pretrain(config, forward_step, callbacks=[Recorder(plan)])
 
 
