@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, KishiError, ParityError
 from kishi.jsonl import read_rows, write_json
+from kishi.processes import die_with_parent
+from kishi.progress import track
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
 from recipes.job import Job
 from recipes.schema import Recipe
@@ -28,29 +31,37 @@ DOCUMENTS_A_LANGUAGE = 3
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `phase1/` and `phase2/`. Raises ParityError when logits, rows or weights differ."""
-    facts = {}
-    for phase in ("phase1", "phase2"):
-        folder = job.folder / phase
-        if not (folder / "parity.json").exists():
-            _export(job, phase, folder)
-        facts[phase] = json.loads((folder / "parity.json").read_text())
-    return facts
+    """Write `phase1/` and `phase2/`. Raises ParityError when logits, rows, weights or tokenizer files differ."""
+    facts = {phase: job.folder / phase / "parity.json" for phase in ("phase1", "phase2")}
+    _export(job, {phase: path.parent for phase, path in facts.items() if not path.exists()})
+    return {phase: json.loads(path.read_text()) for phase, path in facts.items()}
 
 
-def _export(job: Job, phase: str, folder: Path) -> None:
+def _export(job: Job, folders: dict[str, Path]) -> None:
+    """The phases that are not finished, all in one process: it takes longer to start than to convert."""
+    if not folders:
+        return
+    texts = _parity_ids(job)
+    for folder in folders.values():
+        _begin(job, folder, texts)
+    with Console().status("converting"):
+        _run_worker({job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()})
+    for folder in track(list(folders.values()), "comparing"):
+        check_tokenizer_files(folder, job.inputs["tokenizer"])
+        parity = check_parity(folder, texts, job.recipe.tokenizer.vocab_size)
+        for name in (".logits.safetensors", ".parity_ids.json"):
+            (folder / name).unlink()
+        write_json(folder / "parity.json", parity)
+
+
+def _begin(job: Job, folder: Path, texts: list[list[int]]) -> None:
+    """All that the worker reads. What a killed attempt left is not looked at."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in TOKENIZER_FILES:
         shutil.copyfile(job.inputs["tokenizer"] / name, folder / name)
     write_json(folder / "config.json", hugging_face_config(job.recipe))
-    texts = _parity_ids(job)
     write_json(folder / ".parity_ids.json", texts)
-    _run_worker(job.inputs[f"pretrain-{phase}"] / "checkpoints", folder)
-    parity = check_parity(folder, texts, job.recipe.tokenizer.vocab_size)
-    for name in (".logits.safetensors", ".parity_ids.json"):
-        (folder / name).unlink()
-    write_json(folder / "parity.json", parity)
 
 
 def hugging_face_config(recipe: Recipe) -> dict[str, Any]:
@@ -95,12 +106,26 @@ def _parity_ids(job: Job) -> list[list[int]]:
     return texts
 
 
-def _run_worker(checkpoints: Path, folder: Path) -> None:
+def _run_worker(folders: dict[Path, Path]) -> None:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "conversion.export_worker", str(checkpoints.absolute()), str(folder.absolute())]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    paths = [str(path.absolute()) for pair in folders.items() for path in pair]
+    done = subprocess.run(
+        [sys.executable, "-m", "conversion.export_worker", *paths],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        preexec_fn=die_with_parent,
+    )
     if done.returncode:
-        raise KishiError("export ended with an error:\n" + "\n".join(done.stderr.splitlines()[-12:]), where=checkpoints)
+        raise KishiError("export ended with an error:\n" + "\n".join(done.stderr.splitlines()[-12:]), where=next(iter(folders)))
+
+
+def check_tokenizer_files(folder: Path, tokenizer: Path) -> None:
+    """Byte for byte those of the tokenizer stage: saving a model through `transformers` may rewrite them. Raises ParityError."""
+    for name in TOKENIZER_FILES:
+        if (folder / name).read_bytes() != (tokenizer / name).read_bytes():
+            raise ParityError("differs from the tokenizer stage's file", where=folder / name, fix="do not edit it; run the stage again")
 
 
 def check_parity(folder: Path, texts: list[list[int]], vocab_size: int) -> dict[str, Any]:
@@ -108,7 +133,9 @@ def check_parity(folder: Path, texts: list[list[int]], vocab_size: int) -> dict[
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     if (rows := model.get_input_embeddings().weight.shape[0]) != vocab_size:
         raise ParityError(f"{rows} embedding rows, the vocabulary has {vocab_size}", where=folder)

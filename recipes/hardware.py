@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kishi.errors import RecipeError
 from recipes.schema import Positive, Section
 
 OVERLAYS = Path("nemo_configs")
@@ -29,9 +28,7 @@ class Hardware(Section):
     device: Literal["cpu", "gpu"]
     processes: Positive = Field(1, description="torchrun processes on this machine: one a GPU")
     threads: Positive | None = Field(None, description="CPU threads a process; default: all cores shared out")
-    micro_batch_size: Positive = Field(
-        description="sequences a forward pass, at most: the largest number up to this that divides the batch"
-    )
+    micro_batch_size: Positive = Field(description="sequences a forward pass, at most: train/plan.py fits it to the batch")
     precision: Literal["fp32", "bf16"]
     attention: Literal["auto", "sdpa", "te"] = Field("auto", description="auto: Transformer Engine where it is installed, else torch")
     tensor_parallel: Positive = 1
@@ -39,24 +36,9 @@ class Hardware(Section):
     context_parallel: Positive = 1
     distributed_optimizer: bool = False
     data_workers: Annotated[int, Field(ge=0)] = 0
+    peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
     cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
     slurm: Slurm | None = None
-
-    @property
-    def data_parallel(self) -> int:
-        """Copies of the model that share a batch."""
-        return self.processes // (self.tensor_parallel * self.pipeline_parallel * self.context_parallel)
-
-    def micro_batch(self, global_batch: int) -> int:
-        """Sequences a forward pass for a batch of so many. Raises RecipeError when the copies cannot share it equally."""
-        each, rest = divmod(global_batch, self.data_parallel)
-        if rest:
-            raise RecipeError(
-                f"a batch of {global_batch} sequences cannot be shared equally by {self.data_parallel} copies of the model",
-                where="pretrain.global_batch_size",
-                fix="take an overlay with another number of processes, or another batch",
-            )
-        return max(size for size in range(1, min(each, self.micro_batch_size) + 1) if each % size == 0)
 
 
 def default_overlay() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
+from recipes.estimate import ASSUMED_MFU, estimate
 from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe
 from recipes.runner import console, folder_of, run_stage, state
@@ -88,11 +89,15 @@ def _print_status(recipe: Recipe) -> None:
 
 
 def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None:
-    pretrain, vocab = recipe.pretrain, recipe.tokenizer.vocab_size
-    parameters = recipe.model.parameters(vocab)
-    tokens = pretrain.total_steps * pretrain.global_batch_size * pretrain.sequence_length
-    console.print(f"{recipe.name}: {parameters / 1e6:.2f}M parameters, {tokens:,} training tokens, {6 * parameters * tokens:.3g} FLOPs")
+    found = estimate(recipe, hardware)
+    console.print(
+        f"{recipe.name}: {found.parameters / 1e6:.2f}M parameters, {sum(found.tokens):,} training tokens, {found.flops:.3g} FLOPs"
+    )
+    console.print(f"phase 1: {found.tokens[0]:,} tokens, phase 2: {found.tokens[1]:,}")
     console.print(f"on {hardware.processes} x {hardware.device}, {hardware.precision}, micro-batch {hardware.micro_batch_size}")
+    console.print(f"pretraining needs about {found.memory / 1e9:.1f} GB on each, without what the libraries take")
+    if found.hours is not None:
+        console.print(f"and {found.hours:.2g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
     for stage in stages:
         word, why = state(stage, recipe)
         console.print(f"  {stage.name}: {word} ({why}) -> {folder_of(recipe, stage.name)}")

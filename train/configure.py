@@ -10,7 +10,6 @@ from megatron.bridge.training.config import (
     CheckpointConfig,
     ConfigContainer,
     DistributedInitConfig,
-    GPTDatasetConfig,
     LoggerConfig,
     OptimizerConfig,
     RNGConfig,
@@ -26,6 +25,7 @@ from torch.nn.functional import silu
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 from train.attention import sdpa_layer_spec
+from train.data_order import PhaseDatasetConfig
 from train.plan import Plan
 
 
@@ -66,6 +66,16 @@ def uses_transformer_engine(hardware: Hardware) -> bool:
     return hardware.device == "gpu" and (hardware.attention == "te" or (hardware.attention == "auto" and installed))
 
 
+def shards_optimizer(hardware: Hardware) -> bool:
+    """What the overlay asks for, where it can be resumed.
+
+    Megatron-Core's distributed optimizer around torch's own Adam (neither Transformer Engine nor apex there) cannot be loaded into an
+    optimizer that has made no step, and gives all parameters one shared step counter (0.19.2, DistributedOptimizer.state_dict and
+    load_state_dict).
+    """
+    return hardware.distributed_optimizer and any(map(importlib.util.find_spec, ("transformer_engine", "apex")))
+
+
 def _kernels(hardware: Hardware, gpu: bool) -> dict[str, Any]:
     te = uses_transformer_engine(hardware)
     kernels: dict[str, Any] = {
@@ -99,7 +109,7 @@ def training_config(plan: Plan) -> ConfigContainer:
         train=TrainingConfig(
             train_iters=plan.last_step,
             global_batch_size=recipe.pretrain.global_batch_size,
-            micro_batch_size=hardware.micro_batch(recipe.pretrain.global_batch_size),
+            micro_batch_size=plan.micro_batch_size,
             manual_gc=True,
             manual_gc_interval=100,
         ),
@@ -107,7 +117,9 @@ def training_config(plan: Plan) -> ConfigContainer:
         optimizer=_optimizer(recipe, hardware),
         scheduler=_schedule(recipe),
         ddp=DistributedDataParallelConfig(
-            grad_reduce_in_fp32=True, use_distributed_optimizer=hardware.distributed_optimizer, check_for_nan_in_grad=True
+            grad_reduce_in_fp32=True,
+            use_distributed_optimizer=shards_optimizer(hardware),
+            check_for_nan_in_grad=False,  # train/record.py stops at what is not finite, with words, before a checkpoint of it
         ),
         dataset=_dataset(plan),
         logger=LoggerConfig(log_interval=10, log_throughput=False),
@@ -137,7 +149,7 @@ def _optimizer(recipe: Recipe, hardware: Hardware) -> OptimizerConfig:
         adam_eps=1e-8,
         clip_grad=pretrain.clip_grad,
         bf16=hardware.precision == "bf16",
-        use_distributed_optimizer=hardware.distributed_optimizer,
+        use_distributed_optimizer=shards_optimizer(hardware),
     )
 
 
@@ -157,9 +169,10 @@ def _schedule(recipe: Recipe) -> SchedulerConfig:
     )
 
 
-def _dataset(plan: Plan) -> GPTDatasetConfig:
+def _dataset(plan: Plan) -> PhaseDatasetConfig:
     prefixes = [str(Path(plan.index) / prefix) for prefix in plan.blend["prefixes"]]
-    return GPTDatasetConfig(
+    return PhaseDatasetConfig(
+        first_sample=plan.first_step * plan.recipe.pretrain.global_batch_size,
         random_seed=plan.recipe.seed + plan.phase,  # a phase has a data order of its own
         seq_length=plan.recipe.pretrain.sequence_length,
         reset_attention_mask=False,

@@ -103,8 +103,9 @@ def _import_bridge() -> None:
         import_module(module)
     with contextlib.nullcontext() if find_spec("transformer_engine") else _empty_transformer_engine():
         initialize = import_module("megatron.bridge.training.initialize")
-    # checkpoints name the layer spec of train/attention.py; Bridge instantiates only what is allowed
-    import_module("megatron.bridge.utils.instantiate_utils").register_allowed_target_prefix("train.attention.")
+    # checkpoints name the layer spec of train/attention.py and the data set of train/data_order.py; Bridge instantiates what is allowed
+    for module in ("train.attention.", "train.data_order."):
+        import_module("megatron.bridge.utils.instantiate_utils").register_allowed_target_prefix(module)
     initialize.compile_helpers = lambda: None  # type: ignore[attr-defined]  # the wheel ships them compiled, without a Makefile
 
 

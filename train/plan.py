@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from kishi.errors import RecipeError
 from kishi.jsonl import write_json
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
-TRACKER = "latest_checkpointed_iteration.txt"
+SAMPLES_SEEN = ".samples_seen.json"  # how many samples of each index the phase reads
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One phase of pretraining. `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none."""
+    """One phase of pretraining, from `start_step` (steps done) on.
+
+    `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none.
+    """
 
     recipe: Recipe
     hardware: Hardware
@@ -22,6 +26,7 @@ class Plan:
     folder: Path
     index: Path
     load_from: Path | None
+    start_step: int
     blend: dict[str, Any]
 
     @property
@@ -39,6 +44,24 @@ class Plan:
         """Steps done when this phase ends."""
         return self.first_step + self.recipe.pretrain.phases[self.phase - 1].steps
 
+    @property
+    def micro_batch_size(self) -> int:
+        """The overlay's, or the next smaller one that shares out the recipe's global batch evenly: the sum over a step stays the same.
+
+        Raises RecipeError when the processes cannot share it at all.
+        """
+        hardware, batch = self.hardware, self.recipe.pretrain.global_batch_size
+        model_parallel = hardware.tensor_parallel * hardware.pipeline_parallel * hardware.context_parallel
+        replicas, rest = divmod(hardware.processes, model_parallel)
+        if rest or batch % replicas:
+            raise RecipeError(
+                f"{hardware.processes} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
+                where="pretrain.global_batch_size",
+                fix="another overlay (--hw), or a global batch that is a multiple of the copies of the model",
+            )
+        share = batch // replicas
+        return next(size for size in range(min(hardware.micro_batch_size, share), 0, -1) if share % size == 0)
+
     def save(self, path: Path) -> None:
         """Write the plan for `load`."""
         values = {
@@ -48,6 +71,7 @@ class Plan:
             "folder": str(self.folder),
             "index": str(self.index),
             "load_from": str(self.load_from) if self.load_from else None,
+            "start_step": self.start_step,
             "blend": self.blend,
         }
         write_json(path, values)
@@ -63,11 +87,6 @@ class Plan:
             folder=Path(values["folder"]),
             index=Path(values["index"]),
             load_from=Path(values["load_from"]) if values["load_from"] else None,
+            start_step=values["start_step"],
             blend=values["blend"],
         )
-
-
-def last_checkpoint(checkpoints: Path) -> int | None:
-    """Step of the newest complete checkpoint: Megatron writes the tracker file after the checkpoint is whole."""
-    tracker = checkpoints / TRACKER
-    return int(tracker.read_text()) if tracker.is_file() else None

@@ -1,23 +1,23 @@
-"""The two pretraining stages: plan a phase, run it under torchrun, show its progress, collect its facts."""
+"""The two pretraining stages: plan a phase from where it stands, run it, collect its facts."""
 
+import fcntl
 import json
-import os
-import socket
-import subprocess
-import sys
-from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+from rich.console import Console
 from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, KishiError
-from kishi.jsonl import read_rows
 from kishi.manifest import sha256_file
-from kishi.progress import progress
 from recipes.job import Job
-from train.plan import Plan, last_checkpoint
+from train.checkpoints import fault, folder_of, repair
+from train.facts import facts
+from train.launch import launch
+from train.plan import Plan
 
 
 def run_phase1(job: Job) -> dict[str, Any]:
@@ -31,14 +31,31 @@ def run_phase2(job: Job) -> dict[str, Any]:
 
 
 def _run(job: Job, phase: int) -> dict[str, Any]:
+    with _alone(job.folder):
+        return _train(job, phase)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Raises KishiError while another process trains in the folder: it would see its unfinished checkpoint as cut off, and remove it."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KishiError("another process is training here", where=folder, fix="wait for it, or end it") from error
+        yield
+
+
+def _train(job: Job, phase: int) -> dict[str, Any]:
     _check_tokenizer(job)
     _check_index(job)
-    own = last_checkpoint(job.folder / "checkpoints")
-    load_from = job.folder / "checkpoints" if own else job.inputs["pretrain-phase1"] / "checkpoints" if phase == 2 else None
-    plan = _plan(job, phase, load_from)
+    own, removed = repair(job.folder / "checkpoints")
+    for line in removed:
+        Console().print(f"[yellow]checkpoint {line}: removed[/]")
+    plan = _plan(job, phase, own)
     if own != plan.last_step:
-        _launch(plan)
-    return _facts(plan)
+        launch(plan)
+    return facts(plan)
 
 
 def _check_tokenizer(job: Job) -> None:
@@ -59,90 +76,29 @@ def _check_index(job: Job) -> None:
         raise ArtefactError("was made with another tokenizer", where=job.inputs["index"], fix="make index")
 
 
-def _plan(job: Job, phase: int, load_from: Path | None) -> Plan:
+def _plan(job: Job, phase: int, own: int | None) -> Plan:
+    """`own`: steps of this phase's newest checkpoint."""
     blends = json.loads((job.inputs["index"] / "blend.json").read_text())
-    tier = job.recipe.pretrain.phases[phase - 1].tier
+    phases = job.recipe.pretrain.phases
+    tier = phases[phase - 1].tier
     if tier not in blends:
         raise ArtefactError(f"no {tier} text in the index", where=job.inputs["index"], fix="mend data.sources or pretrain.phases")
-    folder, index = job.folder.absolute(), job.inputs["index"].absolute()
-    return Plan(job.recipe, job.hardware, phase, folder, index, load_from and load_from.absolute(), blends[tier])
+    before = _finished(job.inputs["pretrain-phase1"], phases[0].steps) if phase == 2 else None
+    load_from: Path | None = job.folder / "checkpoints" if own else before
+    return Plan(
+        recipe=job.recipe,
+        hardware=job.hardware,
+        phase=phase,
+        folder=job.folder.absolute(),
+        index=job.inputs["index"].absolute(),
+        load_from=load_from and load_from.absolute(),
+        start_step=own or (phases[0].steps if phase == 2 else 0),
+        blend=blends[tier],
+    )
 
 
-def _launch(plan: Plan) -> None:
-    """Run the workers to their end; raise with the last lines of their log when they fail."""
-    path = plan.folder / ".plan.json"
-    plan.save(path)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(plan.hardware.processes)]
-    command += ["--master-addr", "127.0.0.1", "--master-port", str(_free_port()), "-m", "train.worker", str(path)]
-    tail: deque[str] = deque(maxlen=15)
-    with (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment(plan),
-            preexec_fn=_die_with_parent,
-        )  # fmt: skip
-        _follow(process, plan, log, tail)
-    if process.wait():
-        raise KishiError(
-            "training ended with an error:\n" + "".join(tail), where=plan.folder / ".train.log", fix="mend it; the same command goes on"
-        )
-
-
-def _follow(process: subprocess.Popen[str], plan: Plan, log: Any, tail: deque[str]) -> None:
-    """Copy the workers' output to the log and the newest metrics to the progress line."""
-    with progress() as bar:
-        task = bar.add_task(f"pretrain phase {plan.phase}", total=plan.last_step, completed=plan.first_step, info="starting Megatron")
-        for line in process.stdout or ():
-            log.write(line)
-            log.flush()
-            tail.append(line)
-            if line.startswith("engine:"):
-                bar.console.print(line.strip())
-            if row := _newest(plan.folder / "metrics.jsonl"):
-                bar.update(task, completed=row["step"], info=f"loss {row['loss']:.3f}  {row['tokens_per_second']:,} tokens/s")
-
-
-def _newest(metrics: Path) -> dict[str, Any] | None:
-    try:
-        rows = [row for row in read_rows(metrics) if "loss" in row]
-    except (OSError, ValueError):
-        return None  # being written right now
-    return rows[-1] if rows else None
-
-
-def _environment(plan: Plan) -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0))
-    threads = plan.hardware.threads or max(1, cores // plan.hardware.processes)
-    settings = {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
-    if plan.hardware.device == "cpu":
-        settings |= {"TORCHDYNAMO_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return {**os.environ, **settings}
-
-
-def _die_with_parent() -> None:
-    import ctypes
-    import signal
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _facts(plan: Plan) -> dict[str, Any]:
-    rows = list(read_rows(plan.folder / "metrics.jsonl"))
-    steps = [row for row in rows if "loss" in row]
-    measured = [row for row in rows if "bits_per_byte" in row]
-    recipe = plan.recipe
-    return {
-        "phase": plan.phase,
-        "steps": plan.last_step,
-        "tokens": steps[-1]["tokens"],
-        "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
-        "loss": {"first": steps[0]["loss"], "last": steps[-1]["loss"]},
-        "bits_per_byte": {"first": measured[0]["bits_per_byte"], "last": measured[-1]["bits_per_byte"]},
-        "tokens_per_second": round(sum(r["tokens_per_second"] for r in steps) / len(steps)),
-    }
+def _finished(phase1: Path, steps: int) -> Path:
+    """Phase 1's checkpoints. Its manifest covers their files, but for hidden ones, of which Megatron writes some."""
+    if why := fault(folder_of(phase1 / "checkpoints", steps)):
+        raise ArtefactError(f"the last checkpoint {why}", where=phase1, fix=f"delete {phase1} and run its stage again")
+    return phase1 / "checkpoints"

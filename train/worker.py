@@ -1,39 +1,52 @@
 """One process of pretraining, under torchrun: `torchrun --nproc-per-node N -m train.worker PLAN.json`."""
 
-import ctypes
-import json
 import os
-import signal
+import queue
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from train.cpu_engine import engine
+from kishi.processes import die_with_parent
+from train import failure
 from train.plan import Plan
 
 
 def main(path: str) -> None:
-    """Train the phase that the plan describes."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with torchrun, which dies with the stage
-    with engine():
-        _train(Plan.load(Path(path)))
+    """Train the phase that the plan describes; an error leaves its note for the stage."""
+    die_with_parent()
+    plan = Plan.load(Path(path))
+    try:
+        from train.cpu_engine import engine
+
+        with engine():
+            _train(plan)
+    except BaseException as error:
+        failure.write(plan.folder, error)
+        raise
 
 
 def _train(plan: Plan) -> None:
     from megatron.bridge.training.pretrain import pretrain
 
     from train.configure import set_threads, training_config, uses_transformer_engine
+    from train.data_order import register
     from train.record import Recorder
 
     set_threads(plan.hardware)
+    _collect_write_results_here()
+    register(plan.folder, plan.blend["prefixes"])
     config = training_config(plan)
     if os.environ.get("RANK", "0") == "0":
-        print(
-            f"engine: {'Transformer Engine' if uses_transformer_engine(plan.hardware) else 'torch attention'}, {plan.hardware.precision}",
-            flush=True,
-        )
+        kernels = "Transformer Engine" if uses_transformer_engine(plan.hardware) else "torch attention"
+        print(f"engine: {kernels}, {plan.hardware.precision}, micro-batch {plan.micro_batch_size} x {plan.hardware.processes}", flush=True)
     pretrain(config, forward_step, callbacks=[Recorder(plan)])
+
+
+def _collect_write_results_here() -> None:
+    """Megatron-Core starts a process to pass on what was written even when it writes in this one; a kill would leave it behind for ever."""
+    from megatron.core.dist_checkpointing.strategies import filesystem_async
+
+    filesystem_async._results_queue = queue.Queue()
 
 
 def forward_step(state: Any, data_iterator: Any, model: Any, return_schedule_plan: bool = False) -> Any:
@@ -52,6 +65,4 @@ def forward_step(state: Any, data_iterator: Any, model: Any, return_schedule_pla
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
     main(sys.argv[1])
-    print(json.dumps({"worker_seconds": round(time.monotonic() - started, 1)}), flush=True)

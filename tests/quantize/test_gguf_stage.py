@@ -1,7 +1,12 @@
 """The gguf stage on a real (random) Qwen3 model: its gates pass, hold back a wrong model, and finished files are kept."""
 
 import json
+import pickle
 import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,7 @@ from kishi.hard_texts import hard_texts
 from kishi.jsonl import read_rows, write_rows
 from kishi.special_tokens import SPECIAL_IDS
 from quantize import llama, parity
-from quantize.gguf import run
+from quantize.gguf import make_files, run
 from recipes.hardware import Hardware
 from recipes.job import Job
 from recipes.loading import load_recipe
@@ -28,7 +33,7 @@ LANGUAGES = ("kk", "ru", "en")
 def write_data(folder: Path) -> None:
     documents = [row for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
     for language in LANGUAGES:
-        rows = [{"id": str(number), **row} for number, row in enumerate(documents) if row["lang"] == language]
+        rows = [{"id": str(number), "source": "sample", **row} for number, row in enumerate(documents) if row["lang"] == language]
         write_rows(folder / "corpus/clean" / f"{language}.jsonl.zst", rows[2:])
         write_rows(folder / "heldout" / f"{language}.jsonl.zst", rows[:2])
 
@@ -125,6 +130,32 @@ def test_wrong_tensors_are_named_and_leave_no_file(job: Job, tmp_path: Path, cha
     with pytest.raises(ArtefactError, match=message):
         convert(model, tmp_path / "out.gguf")
     assert not (tmp_path / "out.gguf").exists()
+
+
+MAKE_FILES = """
+import pickle, sys
+from pathlib import Path
+from quantize.gguf import make_files
+job = pickle.loads(Path(sys.argv[1]).read_bytes())
+make_files(job, job.inputs["dpo"] / "model")
+"""
+
+
+@pytest.mark.parametrize("name", ["model-F16.gguf", "model-Q4_K_M.gguf"])
+def test_files_made_again_after_a_kill_have_the_same_bytes(job: Job, tmp_path: Path, name: str) -> None:
+    again = replace(job, folder=tmp_path)
+    (tmp_path / ".job").write_bytes(pickle.dumps(again))
+    process = subprocess.Popen([sys.executable, "-c", MAKE_FILES, str(tmp_path / ".job")])
+    while not (tmp_path / f"{name}.partial").exists():
+        assert process.poll() is None
+        time.sleep(0.0002)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / name).exists()
+    expected = make_files(job, job.inputs["dpo"] / "model")
+    found = make_files(again, job.inputs["dpo"] / "model")
+    assert {kind: path.read_bytes() for kind, path in found.items()} == {kind: path.read_bytes() for kind, path in expected.items()}
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_generation_ends_at_turn_and_text_end(job: Job, tmp_path: Path) -> None:

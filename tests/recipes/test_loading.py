@@ -68,15 +68,3 @@ def test_the_command_line_ends_with_2_and_one_message(capsys: pytest.CaptureFixt
     assert main([str(TINY), "data", "--phase", "1"]) == 2
     assert main(["recipes/none.yaml", "data"]) == 2
     assert main([str(TINY), "data", "--hw", "toaster"]) == 2
-
-
-@pytest.mark.parametrize(("batch", "limit", "processes", "expected"), [(8, 16, 1, 8), (8, 16, 2, 4), (12, 8, 1, 6), (7, 4, 1, 1)])
-def test_the_micro_batch_divides_the_batch(batch: int, limit: int, processes: int, expected: int) -> None:
-    hardware = load_hardware("cpu").model_copy(update={"micro_batch_size": limit, "processes": processes})
-    assert hardware.micro_batch(batch) == expected
-
-
-def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
-    hardware = load_hardware("cpu").model_copy(update={"processes": 3})
-    with pytest.raises(RecipeError, match="8 sequences cannot be shared equally by 3"):
-        hardware.micro_batch(8)

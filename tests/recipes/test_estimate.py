@@ -1,0 +1,46 @@
+"""The figures of --dry-run, against sums done by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from recipes.estimate import ASSUMED_MFU, estimate
+from recipes.loading import load_hardware, load_recipe
+
+# 24 layers, width 1024, FFN 2816, 16/8 heads of 64, 65,408 words, 2,048 tokens x 64 sequences
+SHAPE = {
+    "tokenizer.vocab_size": 65408,
+    "model.layers": 24,
+    "model.hidden_size": 1024,
+    "model.ffn_hidden_size": 2816,
+    "model.attention_heads": 16,
+    "model.kv_heads": 8,
+    "pretrain.sequence_length": 2048,
+    "pretrain.global_batch_size": 64,
+    "pretrain.phases.0.steps": 9000,
+    "pretrain.phases.1.steps": 1000,
+}
+RECIPE = load_recipe(Path("recipes/kishi-tiny.yaml"), [f"{key}={value}" for key, value in SHAPE.items()])
+H100 = load_hardware("1xh100")
+
+
+def test_parameters_tokens_and_hours() -> None:
+    found = estimate(RECIPE, H100)
+    layer = 2 * 1024 * 64 * (16 + 8) + 3 * 1024 * 2816 + 2 * 1024 + 2 * 64
+    assert found.parameters == 65408 * 1024 + 24 * layer + 1024
+    assert found.tokens == (9000 * 131072, 1000 * 131072)
+    assert found.flops == pytest.approx((6 * found.parameters + 6 * 24 * 1024 * 2048) * 1.31072e9)
+    assert found.hours == pytest.approx(found.flops / (989e12 * ASSUMED_MFU) / 3600)
+
+
+def test_memory_falls_with_the_micro_batch_and_with_processes_that_share_the_optimizer() -> None:
+    one = estimate(RECIPE, H100).memory
+    smaller = estimate(RECIPE, H100.model_copy(update={"micro_batch_size": 8})).memory
+    two = estimate(RECIPE, H100.model_copy(update={"processes": 2})).memory
+    assert smaller < one and one - two == pytest.approx(6 * estimate(RECIPE, H100).parameters)  # half of 12 bytes a parameter
+    tokens = 16 * 2048
+    assert one == pytest.approx(18 * estimate(RECIPE, H100).parameters + tokens * (34 * 1024 * 24 + 4 * 65408))
+
+
+def test_no_hours_without_a_peak() -> None:
+    assert estimate(RECIPE, load_hardware("cpu")).hours is None

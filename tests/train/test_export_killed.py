@@ -1,0 +1,28 @@
+"""The export stage killed between writing its models and proving them: nothing unproven is kept, and the same bytes come out again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kishi import manifest
+from tests.train import tiny_run
+
+STAGES = ("data", "tokenizer", "index", "pretrain-phase1", "pretrain-phase2")
+
+
+def test_export_killed_and_run_again_writes_the_same_bytes(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
+    runs = copy_of(*STAGES)
+    partial, final = runs / "kishi-tiny" / "export-hf.partial", runs / "kishi-tiny" / "export-hf"
+    tiny_run.kill_when(runs, "export-hf", (partial / "phase2" / "model.safetensors").exists)
+    assert not list(partial.glob("*/parity.json"))
+    before = (partial / "phase1" / "model.safetensors").read_bytes()
+    (partial / "phase1" / "model.safetensors").write_bytes(before[: len(before) // 2])  # a file that the kill cut
+
+    done = tiny_run.run(runs, "export-hf")
+    assert done.returncode == 0, done.stderr
+    assert (final / "phase1" / "model.safetensors").read_bytes() == before
+    facts = manifest.verify(final).facts
+    for phase in ("phase1", "phase2"):
+        assert facts[phase]["max_difference"] <= facts[phase]["tolerance"] and facts[phase]["rows"] == 768
+        assert not list((final / phase).glob(".*")) and not list((final / phase).glob("*.py"))  # no notes left, no code of its own
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            assert (final / phase / name).read_bytes() == (runs / "kishi-tiny" / "tokenizer" / name).read_bytes()
