@@ -63,11 +63,11 @@ def test_the_second_time_nothing_is_done(runs: Path) -> None:
 
 
 def test_a_damaged_index_is_refused(runs: Path) -> None:
-    path = runs / "kishi-tiny" / "index" / "clean" / "kk.bin"
+    path = runs / "kishi-tiny" / "index" / "clean" / "kk-00000.bin"
     whole = path.read_bytes()
     path.write_bytes(whole[:-2])
     try:
         done = _run(runs, "pretrain", "--phase", "2")
     finally:
         path.write_bytes(whole)
-    assert done.returncode == 1 and "kk.bin" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "kk-00000.bin" in done.stderr and "Traceback" not in done.stderr
