@@ -83,6 +83,13 @@ def append_row(path: Path, row: Row) -> None:
         stream.write(encode_row(row))
 
 
+def forget_after(path: Path, step: int) -> None:
+    """Drop rows of steps after `step`, which will be done again; a last line cut by a kill goes too."""
+    if path.is_file():
+        lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        write_rows(path, [row for row in map(json.loads, lines) if row["step"] <= step])
+
+
 def write_json(path: Path, value: object) -> None:
     """Write indented JSON whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,7 @@ class Manifest(_Part):
     environment: dict[str, Any]
     seeds: dict[str, int]
     inputs: dict[str, Input]
+    files: dict[str, str] = {}
     outputs: list[Output]
     facts: dict[str, Any]
     started: str

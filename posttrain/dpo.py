@@ -3,39 +3,63 @@
 from pathlib import Path
 from typing import Any
 
-from kishi.jsonl import write_rows
-from posttrain.chat_data import load, preference_fault
-from recipes.job import Job
+from rich import print as show
 
-MEASURED = {"accuracy": "eval_rewards/accuracies", "margin": "eval_rewards/margins", "loss": "eval_loss"}
+from kishi.jsonl import write_rows
+from posttrain.chat_data import Example, load, preference_fault
+from recipes.job import Job
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `model/`, `metrics.jsonl` and `samples.jsonl`; facts hold preference accuracy and margin on held-out pairs."""
-    from datasets import Dataset
+    """Write `model/`, `metrics.jsonl` and `samples.jsonl`; facts hold preference measures on held-out pairs before and after."""
     from trl import DPOConfig, DPOTrainer
 
-    from posttrain import model_folder, training
+    from posttrain import answers, lengths, model_folder, training
 
     source, section = job.inputs["sft"] / "model", job.recipe.dpo
-    data = load(Path(section.path), preference_fault, section.heldout, job.recipe.seed, job.folder / "quarantine.jsonl")
+    training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
-    config = DPOConfig(**training.arguments(job, section, len(data.train)), beta=section.beta)
-    keys = ("prompt", "chosen", "rejected")
-    pairs = [Dataset.from_list([{key: e[key] for key in keys} for e in rows]) for rows in (data.train, data.heldout or data.train[:1])]
+    limit = min(section.max_length, model.config.max_position_embeddings)
+    check = lengths.fitting(preference_fault, lengths.preference_forms, tokenizer, limit)
+    data = load(Path(section.path), check, section.heldout, job.recipe.seed, job.folder / "quarantine.jsonl")
+    if data.warning:
+        show(f"[yellow]![/] {data.warning}")
+    config = DPOConfig(
+        **training.arguments(job, section, limit, len(data.train), rows_an_example=2),
+        beta=section.beta,
+        loss_type=["sigmoid", "sft"],
+        loss_weights=[1.0, section.sft_weight],
+    )
+    pairs = [_dataset(rows) if rows else None for rows in (data.train, data.heldout)]
     trainer = DPOTrainer(model=model, args=config, train_dataset=pairs[0], eval_dataset=pairs[1], processing_class=tokenizer)
-    training.train(trainer, job.folder)
-    measured = trainer.evaluate()
+    training.quiet(trainer)
+    steps, heldout = _train_and_measure(trainer, job)
     model_folder.save(trainer.model, source, job.folder / "model")
-    samples = []
-    for language, prompt in job.recipe.eval.prompts.items():
-        text, stopped = model_folder.answer(trainer.model, tokenizer, [{"role": "user", "content": prompt}])
-        samples.append({"lang": language, "prompt": prompt, "text": text, "stopped": stopped})
-    write_rows(job.folder / "samples.jsonl", samples)
+    write_rows(job.folder / "samples.jsonl", answers.samples(trainer.model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
-        "examples": {"train": len(data.train), "heldout": len(data.heldout)},
+        **data.facts,
         "license": section.license,
-        "heldout": {name: measured[key] for name, key in MEASURED.items() if key in measured},
-        "stop_rate": model_folder.stop_rate(trainer.model, tokenizer, [example["prompt"] for example in data.heldout]),
-        "steps": trainer.state.global_step,
+        "max_length": limit,
+        "heldout": heldout,
+        "stop_rate": answers.stop_rate(trainer.model, tokenizer, [example["prompt"] for example in data.heldout]),
+        "steps": steps,
     }
+
+
+def _dataset(rows: list[Example]) -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_list([{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in rows])
+
+
+def _train_and_measure(trainer: Any, job: Job) -> tuple[int, dict[str, Any] | None]:
+    """(steps, measures after training with those before it under `before`; None when no pair is held out)."""
+    from posttrain import preferences, training
+
+    reference = preferences.likelihoods(trainer) if trainer.eval_dataset else None
+    steps = training.train(trainer, job.folder, "dpo")
+    if reference is None:
+        return steps, None
+    beta = job.recipe.dpo.beta
+    after = preferences.measure(preferences.likelihoods(trainer), reference, beta)
+    return steps, {**after, "before": preferences.measure(reference, reference, beta)}

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from rich import print as show
+
 from kishi.errors import DataError
 from kishi.jsonl import write_rows
 from kishi.special_tokens import SPECIAL_IDS, TURN_END
-from posttrain.chat_data import Example, Split, conversation_fault, load
+from posttrain.chat_data import conversation_fault, load
 from recipes.job import Job
 
 
@@ -15,58 +17,55 @@ def run(job: Job) -> dict[str, Any]:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from posttrain import model_folder, training
+    from posttrain import answers, lengths, model_folder, training
 
     source, section = job.inputs["export-hf"] / "phase2", job.recipe.sft
-    data = load(Path(section.path), conversation_fault, section.heldout, job.recipe.seed, job.folder / "quarantine.jsonl")
+    training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
-    config = SFTConfig(**training.arguments(job, section, len(data.train)), assistant_only_loss=True)
-    sets = {name: Dataset.from_list([{"messages": e["messages"]} for e in rows]) for name, rows in _parts(data).items()}
-    trainer = SFTTrainer(model=model, args=config, train_dataset=sets["train"], eval_dataset=sets["heldout"], processing_class=tokenizer)
-    check_labels(trainer.train_dataset, section.max_length)
-    before = trainer.evaluate()["eval_loss"]
-    training.train(trainer, job.folder)
-    after = trainer.evaluate()["eval_loss"]
+    limit = min(section.max_length, model.config.max_position_embeddings)
+    check = lengths.fitting(conversation_fault, lengths.conversation_forms, tokenizer, limit)
+    data = load(Path(section.path), check, section.heldout, job.recipe.seed, job.folder / "quarantine.jsonl")
+    if data.warning:
+        show(f"[yellow]![/] {data.warning}")
+    config = SFTConfig(**training.arguments(job, section, limit, len(data.train)), assistant_only_loss=True)
+    sets = [Dataset.from_list([{"messages": e["messages"]} for e in rows]) if rows else None for rows in (data.train, data.heldout)]
+    trainer = SFTTrainer(model=model, args=config, train_dataset=sets[0], eval_dataset=sets[1], processing_class=tokenizer)
+    training.quiet(trainer)
+    for prepared in (trainer.train_dataset, trainer.eval_dataset):
+        check_labels(prepared or [])
+    before = heldout_loss(trainer)
+    steps = training.train(trainer, job.folder, "sft")
+    after = heldout_loss(trainer)
     model_folder.save(trainer.model, source, job.folder / "model")
-    prompts = [example["messages"][:-1] for example in data.heldout]
-    samples = [_sample(trainer.model, tokenizer, language, prompt) for language, prompt in job.recipe.eval.prompts.items()]
-    write_rows(job.folder / "samples.jsonl", samples)
+    write_rows(job.folder / "samples.jsonl", answers.samples(trainer.model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
-        "examples": {"train": len(data.train), "heldout": len(data.heldout), "quarantined": _lines(job.folder / "quarantine.jsonl")},
+        **data.facts,
         "license": section.license,
+        "max_length": limit,
         "heldout_loss": {"before": before, "after": after},
-        "stop_rate": model_folder.stop_rate(trainer.model, tokenizer, prompts),
-        "steps": trainer.state.global_step,
+        "stop_rate": answers.stop_rate(trainer.model, tokenizer, [example["messages"][:-1] for example in data.heldout]),
+        "steps": steps,
     }
 
 
-def _parts(data: Split) -> dict[str, list[Example]]:
-    return {"train": data.train, "heldout": data.heldout or data.train[:1]}
+def heldout_loss(trainer: Any) -> float | None:
+    """Nats per token of the assistant's turns in the held-out conversations; None when none are held out."""
+    return float(trainer.evaluate()["eval_loss"]) if trainer.eval_dataset else None
 
 
-def check_labels(dataset: Any, max_length: int) -> None:
-    """The last label of an assistant's turn must be end-of-turn, or the model never stops (a cut-off example has lost it)."""
+def check_labels(dataset: Any) -> None:
+    """Every turn in the labels must end with the end-of-turn token, or the model never stops. Raises DataError.
+
+    `dataset`: rows with `input_ids` and `labels`, -100 where nothing is learnt.
+    """
     wrong = total = 0
     for row in dataset:
-        ids, mask = row["input_ids"], [label != -100 for label in row["labels"]]
-        ends = [i for i in range(len(ids)) if mask[i] and (i + 1 == len(ids) or not mask[i + 1])]
-        if len(ids) >= max_length:
-            ends = ends[:-1] if ends and ends[-1] == len(ids) - 1 else ends
-        total += len(ends)
-        wrong += sum(ids[i] != SPECIAL_IDS[TURN_END] for i in ends)
-    if wrong or not total:
+        ids, learnt = row["input_ids"], [label != -100 for label in row["labels"]]
+        ends = [i for i in range(len(ids)) if learnt[i] and (i + 1 == len(ids) or not learnt[i + 1])]
+        total += max(1, len(ends))
+        wrong += sum(ids[i] != SPECIAL_IDS[TURN_END] for i in ends) if ends else 1
+    if wrong:
         raise DataError(
             f"{wrong} of {total} assistant turns are not closed by {TURN_END} in the labels",
-            fix="raise max_length or mend the chat template",
+            fix="mend the chat template of the tokenizer, or raise max_length",
         )
-
-
-def _sample(model: Any, tokenizer: Any, language: str, prompt: str) -> dict[str, Any]:
-    from posttrain.model_folder import answer
-
-    text, stopped = answer(model, tokenizer, [{"role": "user", "content": prompt}])
-    return {"lang": language, "prompt": prompt, "text": text, "stopped": stopped}
-
-
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")

@@ -16,6 +16,7 @@ from kishi import manifest
 from kishi.errors import ArtefactError
 from kishi.manifest import Manifest
 from kishi.stage_folder import StageFolder
+from recipes import local_files
 from recipes.hardware import Hardware
 from recipes.job import Job
 from recipes.schema import Recipe
@@ -35,7 +36,8 @@ def run_stage(stage: Stage, recipe: Recipe, hardware: Hardware) -> Manifest:
     place = StageFolder(folder_of(recipe, stage.name))
     place.recover()
     inputs = _verified_inputs(stage, recipe)
-    fingerprint = _fingerprint(stage, recipe, inputs)
+    files = local_files.states(recipe, stage.files)
+    fingerprint = _fingerprint(stage, recipe, inputs, files)
     if up_to_date := _finished(place.final, fingerprint):
         console.print(f"[green]✓[/] {stage.name}: up to date")
         return up_to_date
@@ -55,6 +57,7 @@ def run_stage(stage: Stage, recipe: Recipe, hardware: Hardware) -> Manifest:
         environment=_environment(hardware),
         seeds={"recipe": recipe.seed},
         inputs={name: _as_input(recipe, name, found) for name, found in inputs.items()},
+        files=files,
         outputs=manifest.list_outputs(place.partial),
         facts=facts,
         started=started.isoformat(timespec="seconds"),
@@ -79,6 +82,10 @@ def state(stage: Stage, recipe: Recipe) -> tuple[str, str]:
     if found.recipe != stage.section(recipe):
         changed = [key for key, value in stage.section(recipe).items() if found.recipe.get(key) != value]
         return "stale", f"recipe changed: {', '.join(changed)}"
+    files = local_files.states(recipe, stage.files)
+    if changed := [path for path, now in files.items() if found.files.get(path) != now]:
+        gone = [path for path in changed if files[path] == local_files.MISSING]
+        return "stale", f"no such file: {', '.join(gone)}" if gone else f"changed: {', '.join(changed)}"
     for name, other in inputs.items():
         if other.content_sha256 != found.inputs[name].content_sha256:
             return "stale", f"{name} was made again"
@@ -97,8 +104,8 @@ def _verified_inputs(stage: Stage, recipe: Recipe) -> dict[str, Manifest]:
     return found
 
 
-def _fingerprint(stage: Stage, recipe: Recipe, inputs: dict[str, Manifest]) -> str:
-    return manifest.sha256_of([stage.section(recipe), {name: found.content_sha256 for name, found in inputs.items()}])
+def _fingerprint(stage: Stage, recipe: Recipe, inputs: dict[str, Manifest], files: dict[str, str]) -> str:
+    return manifest.sha256_of([stage.section(recipe), {name: found.content_sha256 for name, found in inputs.items()}, files])
 
 
 def _finished(folder: Path, fingerprint: str) -> Manifest | None:

@@ -229,9 +229,9 @@ class Finetune(Section):
     path: str = Field(min_length=1, description="JSON Lines in TRL's conversational format")
     license: str = Field(min_length=1)
     epochs: float = Field(gt=0)
-    batch_size: Positive
+    batch_size: Positive = Field(description="examples in one step, on any hardware")
     learning_rate: float = Field(gt=0)
-    max_length: Positive
+    max_length: Positive = Field(description="tokens; longer examples are left out and counted (the model's context is a limit too)")
     heldout: Share = 0.1
 
 
@@ -242,7 +242,8 @@ class Sft(Finetune):
 class Dpo(Finetune):
     """Direct preference optimisation (arXiv 2305.18290) from the SFT model, which is also the reference."""
 
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, description="how dear it is to leave the reference")
+    sft_weight: float = Field(0.0, ge=0, description="weight of the usual loss on the chosen answers beside DPO's (arXiv 2404.19733)")
 
 
 GgufType = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"]

@@ -18,6 +18,7 @@ class Stage:
     inputs: tuple[str, ...]
     sections: tuple[str, ...]
     optional_inputs: bool = False
+    files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -42,16 +43,24 @@ def _at(whole: dict[str, Any], dotted: str) -> Any:
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 
 STAGES: tuple[Stage, ...] = (
-    Stage("data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path")),  # what is evaluated leaves training
+    Stage(
+        "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
+    ),  # what is evaluated leaves training
     Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
     Stage("index", "data_prep.index:run", ("data", "tokenizer"), ()),
     Stage("pretrain-phase1", "train.pretrain:run_phase1", ("index", "tokenizer"), _PRETRAINING),
     Stage("pretrain-phase2", "train.pretrain:run_phase2", ("index", "tokenizer", "pretrain-phase1"), _PRETRAINING),
     Stage("export-hf", "conversion.export_hf:run", ("pretrain-phase1", "pretrain-phase2", "tokenizer", "data"), _PRETRAINING),
-    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval")),
-    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval")),
+    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
+    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
     Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
-    Stage("eval", "eval.evaluate:run", ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf"), ("eval", "model", "pretrain")),
+    Stage(
+        "eval",
+        "eval.evaluate:run",
+        ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf"),
+        ("eval", "model", "pretrain"),
+        files=("eval",),
+    ),
 )
 REPORT = Stage("report", "report.build:run", tuple(stage.name for stage in STAGES), ("eval",), optional_inputs=True)
 ALL: dict[str, Stage] = {stage.name: stage for stage in (*STAGES, REPORT)}

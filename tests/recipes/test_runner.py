@@ -78,6 +78,21 @@ def test_a_failed_stage_leaves_nothing_that_looks_whole_and_goes_on_later(tmp_pa
     assert _run(ONE).facts == {"seed": 1234}
 
 
+def test_a_changed_file_makes_its_stages_stale(tmp_path: Path) -> None:
+    chat = tmp_path / "chat.jsonl"
+    chat.write_text("one")
+    stage, named = Stage("one", "here:first", (), ("sft",), files=("sft",)), f"sft.path={chat}"
+    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [named])
+    assert list(_run(stage, named).files) == [chat.as_posix()]
+    assert runner.state(stage, recipe)[0] == "done"
+    chat.write_text("two")
+    assert runner.state(stage, recipe) == ("stale", f"changed: {chat}")
+    _run(stage, named)
+    assert calls == ["first", "first"] and runner.state(stage, recipe)[0] == "done"
+    chat.unlink()
+    assert runner.state(stage, recipe) == ("stale", f"no such file: {chat}")
+
+
 def test_inputs_come_before_their_readers() -> None:
     seen: set[str] = set()
     for stage in ALL.values():

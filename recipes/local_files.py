@@ -1,0 +1,60 @@
+"""The state of the local files that a recipe names, so that a stage whose files have changed is seen as stale.
+
+A file, or a folder with all that is below it, of up to 64 MB is hashed by content (about a tenth of a second); a larger one by the
+names, sizes and times of its files, since hashing a whole corpus at each `status` would take minutes. Touching a file of such a
+folder thus makes the stage stale even where the bytes are the same.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from kishi import manifest
+from recipes.schema import Recipe
+
+HASHED_BYTES = 64 * 10**6
+MISSING = "missing"
+
+
+def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
+    """The paths in these parts of a recipe: "data", "eval", "sft" or "dpo". They need not exist."""
+    paths: list[Path] = []
+    if "data" in parts:
+        folder = Path(recipe.data.folder or ".")
+        paths += [folder / source.path for source in recipe.data.sources if source.path]
+        paths += [Path(source.hub.dataset) for source in recipe.data.sources if source.hub and not source.hub.revision]
+    paths += [Path(task.path) for task in recipe.eval.tasks if "eval" in parts]
+    paths += [Path(section.path) for name, section in (("sft", recipe.sft), ("dpo", recipe.dpo)) if name in parts]
+    return paths
+
+
+def states(recipe: Recipe, parts: tuple[str, ...]) -> dict[str, str]:
+    """Path -> what identifies its content now, or "missing" (the stage itself then says what to do)."""
+    return {path.as_posix(): state(path) for path in named(recipe, parts)}
+
+
+def state(path: Path) -> str:
+    """Hash of one file or folder as said above."""
+    try:
+        files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+        seen = [(file.relative_to(path.parent).as_posix(), file.stat()) for file in files]
+    except OSError:
+        return MISSING
+    if not path.exists():
+        return MISSING
+    if sum(stat.st_size for _, stat in seen) > HASHED_BYTES:
+        return manifest.sha256_of([[name, stat.st_size, stat.st_mtime_ns] for name, stat in seen])
+    return manifest.sha256_of([[name, _content(file, stat)] for file, (name, stat) in zip(files, seen, strict=True)])
+
+
+def _content(path: Path, stat: os.stat_result) -> str:
+    return _hashed(path.absolute(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _hashed(path: Path, size: int, time: int) -> str:
+    """Several stages name the same files: each is read once a command unless it changes."""
+    try:
+        return manifest.sha256_file(path)
+    except OSError:
+        return MISSING
