@@ -3,6 +3,7 @@
 One model is in memory at a time and is the unit of work: a finished model is not measured again after a kill.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,7 @@ def run(job: Job) -> dict[str, Any]:
     """Write `results.json`, which is also the facts, `samples.jsonl` and `lm_eval/<model>.jsonl` (docs/evaluation.md)."""
     cache = job.folder.absolute() / ".datasets"
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_DATASETS_CACHE=str(cache))
+    _quiet()
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
     test = _examination(job, tokenizer)
     key = sha256_of(test.tasks)  # the content of the task files, which the recipe only names
@@ -38,6 +40,16 @@ def run(job: Job) -> dict[str, Any]:
     facts = {"models": rows, "tasks": test.tasks, "task_version": multiple_choice.VERSION}
     write_json(job.folder / "results.json", facts)
     return facts
+
+
+def _quiet() -> None:
+    """One progress line for the stage: bars and notes of the libraries would bury it."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 
 def _examination(job: Job, tokenizer: Tokenizer) -> Examination:

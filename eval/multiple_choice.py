@@ -1,6 +1,8 @@
 """Multiple choice through lm-eval with local tasks, one a language, for every kind of model."""
 
+import io
 import math
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +74,15 @@ def _definition(name: str, data: Path) -> dict[str, Any]:
 
 
 def ask(harness: Any, names: list[str], folder: Path) -> dict[str, Any]:
-    """What lm-eval itself returns for the tasks: `results` and `samples`."""
+    """What lm-eval itself returns for the tasks: `results` and `samples`. Its bars and notes are about choices made here: they stay unseen."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    manager = TaskManager(include_path=str(folder), include_defaults=False)
-    found: dict[str, Any] = lm_eval.simple_evaluate(model=harness, tasks=names, task_manager=manager, bootstrap_iters=0, log_samples=True)
+    with redirect_stderr(io.StringIO()):
+        manager = TaskManager(include_path=str(folder), include_defaults=False)
+        found: dict[str, Any] = lm_eval.simple_evaluate(
+            model=harness, tasks=names, task_manager=manager, bootstrap_iters=0, log_samples=True
+        )
     return found
 
 

@@ -16,7 +16,7 @@ def print_summary(console: Console, run: Path) -> None:
     console.rule("what was made", align="left")
     console.print(_stages(run))
     facts = manifest.read(run / "eval").facts
-    console.print(_models(facts["models"]))
+    console.print(_models(facts))
     _print_samples(console, run)
     console.print(f"\nReport: [bold]{(run / 'report' / 'index.html').resolve()}[/]")
 
@@ -30,20 +30,41 @@ def _stages(run: Path) -> Table:
     return table
 
 
-def _models(models: dict[str, Any]) -> Table:
+def _models(facts: dict[str, Any]) -> Table:
+    """A row a model, narrow enough for 80 columns."""
+    models = facts["models"]
     languages = list(next(iter(models.values()))["bits_per_byte"])
-    tasks = sorted({task for row in models.values() for task in row.get("tasks") or {}})
-    table = Table("model", *[f"bits/byte {language}" for language in languages], *tasks, "MB", "tokens/s")
+    tasks = list(dict.fromkeys(name.rpartition("_")[0] for name in facts["tasks"]))
+    heads = [f"{task}\n{' '.join(languages)}" for task in tasks]
+    table = Table(
+        "model", *[f"bits/byte\n{languages[0]}", *languages[1:]], *heads, "MB", "tok/s", caption=_caption(facts), caption_justify="left"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
     for name, row in models.items():
-        accuracies = [(row.get("tasks") or {}).get(task, {}).get("acc") for task in tasks]
         table.add_row(
             name,
             *[f"{row['bits_per_byte'][language]:.3f}" for language in languages],
-            *["" if acc is None else f"{acc:.3f}" for acc in accuracies],
+            *[_accuracies(row.get("tasks"), task, languages) for task in tasks],
             f"{row['bytes'] / 1e6:.1f}" if row.get("bytes") else "",
-            f"{row['tokens_per_second']:.0f}" if row.get("tokens_per_second") else "",
+            f"{row['tokens_per_second']:,}" if row.get("bytes") else "",
         )
     return table
+
+
+def _accuracies(figures: dict[str, Any] | None, task: str, languages: list[str]) -> str:
+    return " ".join(f"{100 * figures[f'{task}_{language}']['acc']:2.0f}" for language in languages) if figures else ""
+
+
+def _caption(facts: dict[str, Any]) -> str:
+    """What the figures are, with the chance and the widest 95 % interval of the choices."""
+    text = "bits/byte: of held-out text, lower is better. tok/s: reading it."
+    found = [figures for row in facts["models"].values() for figures in (row.get("tasks") or {}).values()]
+    if not found:
+        return text
+    half = max((figures["acc_interval"][1] - figures["acc_interval"][0]) / 2 for figures in found)
+    chance = max(task["random"] for task in facts["tasks"].values())
+    return f"{text}\nMultiple choice: % right, chance {100 * chance:.0f}, +-{100 * half:.0f} with 95 % confidence."
 
 
 def _print_samples(console: Console, run: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from kishi.jsonl import write_rows
-from recipes.summary import _print_samples
+from recipes.summary import _models, _print_samples
 
 
 def _printed(run: Path) -> str:
@@ -29,3 +29,17 @@ def test_one_text_a_language_of_the_last_quantised_model(tmp_path: Path) -> None
 
 def test_without_samples_nothing_is_said(tmp_path: Path) -> None:
     assert _printed(tmp_path) == ""
+
+
+def test_the_table_of_models_is_whole_at_80_columns() -> None:
+    accuracy = {"acc": 0.24, "acc_interval": [0.14, 0.38]}
+    languages = ("kk", "ru", "en")
+    row = {"bits_per_byte": dict.fromkeys(languages, 1.765), "tokens_per_second": 186_657, "bytes": 214_696_248}
+    tasks = {f"sample_mcq_{language}": {"random": 0.25} for language in languages}
+    models = {"unigram": {**row, "bytes": None}, "gguf-Q4_K_M": {**row, "tasks": dict.fromkeys(tasks, accuracy)}}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(_models({"models": models, "tasks": tasks}))
+    text = capture.get()
+    assert "…" not in text and "gguf-Q4_K_M" in text and "24 24 24" in text and "186,657" in text and "214.7" in text
+    assert "chance 25, +-12" in text
