@@ -74,7 +74,7 @@ def _definition(name: str, data: Path) -> dict[str, Any]:
 
 
 def ask(harness: Any, names: list[str], folder: Path) -> dict[str, Any]:
-    """What lm-eval itself returns for the tasks: `results` and `samples`. Its bars and notes are about choices made here: they stay unseen."""
+    """What lm-eval itself returns for the tasks: `results` and `samples`. Its bars and notes stay unseen."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
