@@ -4,7 +4,7 @@ Reading a file into these models, and the messages for faults, are in `loading.p
 kernels) is in `hardware.py`.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -283,6 +283,13 @@ class Recipe(Section):
     dpo: Dpo
     gguf: Gguf = Gguf()
     eval: Evaluation
+
+    def part(self, dotted: str) -> Any:
+        """What stands at a place, as in a JSON file: `eval.tasks` is the `tasks` of `eval`. Raises KeyError."""
+        value: Any = self.model_dump(mode="json")
+        for key in dotted.split("."):
+            value = value[key]
+        return value
 
     @property
     def languages(self) -> tuple[Language, ...]:

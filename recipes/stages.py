@@ -28,16 +28,7 @@ class Stage:
 
     def section(self, recipe: Recipe) -> dict[str, Any]:
         """The part of the recipe that a change of makes this stage stale."""
-        whole = recipe.model_dump(mode="json")
-        return {name: _at(whole, name) for name in ("name", "seed", *self.sections)}
-
-
-def _at(whole: dict[str, Any], dotted: str) -> Any:
-    """`eval.tasks` is the `tasks` of `eval`."""
-    value: Any = whole
-    for key in dotted.split("."):
-        value = value[key]
-    return value
+        return {name: recipe.part(name) for name in ("name", "seed", *self.sections)}
 
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")

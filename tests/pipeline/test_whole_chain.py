@@ -55,6 +55,13 @@ def test_training_learns_and_all_forms_agree(runs: Path) -> None:
     assert models["phase2"]["bits_per_byte"] == pytest.approx(last, rel=1e-4)
 
 
+def test_everything_in_the_report_belongs_together(runs: Path) -> None:
+    page = (runs / "kishi-tiny" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Remarks" not in page and "stale" not in page
+    done = _run(runs, "status")
+    assert done.stdout.count(" done ") == 11 and "stale" not in done.stdout
+
+
 def test_the_second_time_nothing_is_done(runs: Path) -> None:
     before = (runs / "kishi-tiny" / "pretrain-phase1" / "manifest.json").read_bytes()
     done = _run(runs, "pretrain", "--phase", "1")
