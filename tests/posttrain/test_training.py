@@ -1,0 +1,79 @@
+"""Parts of SFT and DPO that need no training."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
+
+from kishi.errors import DataError
+from kishi.special_tokens import SPECIAL_IDS, SPECIAL_TOKENS, TURN_END
+from posttrain.chat_data import conversation_fault
+from posttrain.checkpoints import COMPLETE, newest_complete
+from posttrain.lengths import conversation_forms, fitting
+from posttrain.preferences import Likelihoods, measure
+from posttrain.sft import check_labels
+from posttrain.training import micro_batch, steps_in
+from recipes.schema import Finetune
+
+END = SPECIAL_IDS[TURN_END]
+
+
+def _row(ids: list[int], learnt: list[int]) -> dict[str, Any]:
+    return {"input_ids": ids, "labels": [token if place in learnt else -100 for place, token in enumerate(ids)]}
+
+
+def test_labels_must_end_with_the_end_of_turn() -> None:
+    check_labels([_row([9, 70, END, 9, 71, END], [1, 2, 4, 5])])
+    for bad in (_row([9, 70, END, 9, 71], [1, 2, 4]), _row([9, 70, END], [1]), _row([9, 70, END], [])):
+        with pytest.raises(DataError, match="not closed by"):
+            check_labels([bad])
+
+
+def test_long_conversations_do_not_fit() -> None:
+    letters = sorted(ByteLevel.alphabet())
+    model = Tokenizer(BPE(vocab={token: place for place, token in enumerate([*SPECIAL_TOKENS, *letters])}, merges=[]))
+    model.add_special_tokens(list(SPECIAL_TOKENS))
+    model.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=model)
+    with open("tokenizer/chat_template.jinja") as stream:
+        tokenizer.chat_template = stream.read()
+    example = {"messages": [{"role": "user", "content": "сұрақ"}, {"role": "assistant", "content": "жауап"}]}
+    length = len(tokenizer.apply_chat_template(example["messages"], return_dict=True)["input_ids"])
+    assert fitting(conversation_fault, conversation_forms, tokenizer, length)(example) is None
+    fault = fitting(conversation_fault, conversation_forms, tokenizer, length - 1)(example)
+    assert fault == f"too long: {length} tokens, {length - 1} fit"
+
+
+@pytest.mark.parametrize(("batch", "most", "micro"), [(8, 8, 8), (8, 3, 2), (4, 100, 4), (7, 4, 1), (12, 4, 4)])
+def test_micro_batches_make_up_the_batch(batch: int, most: int, micro: int) -> None:
+    assert micro_batch(batch, most) == micro
+
+
+def test_steps() -> None:
+    section = Finetune(path="x", license="x", epochs=2.5, batch_size=8, learning_rate=1e-3, max_length=8)
+    assert steps_in(17, section) == 8  # 3 steps an epoch
+
+
+def test_only_complete_checkpoints_are_gone_on_from(tmp_path: Any) -> None:
+    for step in (5, 10, 15):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    assert newest_complete(tmp_path / "none") is None
+    (tmp_path / "checkpoint-10" / COMPLETE).touch()
+    assert newest_complete(tmp_path) == tmp_path / "checkpoint-10"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+
+
+def test_preference_measures() -> None:
+    tokens = torch.tensor([10.0, 10.0])
+    reference = Likelihoods(torch.tensor([-20.0, -30.0]), torch.tensor([-25.0, -10.0]), tokens, tokens)
+    now = Likelihoods(torch.tensor([-10.0, -31.0]), torch.tensor([-25.0, -10.0]), tokens, tokens)
+    before = measure(reference, reference, 0.1)
+    assert before == {"accuracy": 0.5, "margin": 0.0, "loss": round(math.log(2), 6), "likelier": 0.5, "chosen_nats_per_token": 2.5}
+    after = measure(now, reference, 0.1)
+    loss = (math.log(1 + math.exp(-1.0)) + math.log(1 + math.exp(0.1))) / 2
+    assert after == {"accuracy": 0.5, "margin": 0.45, "loss": pytest.approx(loss, abs=1e-5), "likelier": 0.5, "chosen_nats_per_token": 2.05}
