@@ -6,7 +6,7 @@ from pathlib import Path
 from recipes.hardware import OVERLAYS, Hardware
 from recipes.schema import Recipe
 
-FILES = {Path("recipes/schema.json"): Recipe, OVERLAYS / "schema.json": Hardware}
+FILES: dict[Path, type[Recipe] | type[Hardware]] = {Path("recipes/schema.json"): Recipe, OVERLAYS / "schema.json": Hardware}
 
 
 def render(model: type[Recipe] | type[Hardware]) -> str:
