@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from kishi.errors import KishiError
 from kishi.jsonl import write_json
 from kishi.processes import die_with_parent
 from recipes.estimate import flops_per_token
@@ -139,4 +140,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except KishiError as error:
+        sys.exit(error.message())
