@@ -18,14 +18,17 @@ _TAIL = 400  # last lines of output that are kept: torchrun's report names the s
 _NEWEST_BYTES = 8192
 
 
-def launch(plan: Plan) -> None:
-    """Run the workers to their end. Raises KishiError with the words of the worker that failed first; all output is in `.train.log`."""
+def launch(plan: Plan, worker: str = "train.worker") -> None:
+    """Run the workers to their end. Raises KishiError with the words of the worker that failed first; all output is in `.train.log`.
+
+    `worker` is the module that torchrun starts in each process with the plan's path.
+    """
     path = plan.folder / ".plan.json"
     _ = plan.micro_batch_size  # what cannot be shared out is refused before Megatron starts
     plan.save(path)
     (plan.folder / failure.NOTE).unlink(missing_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(plan.hardware.processes)]
-    command += ["--master-addr", "127.0.0.1", "--master-port", str(_free_port()), "-m", "train.worker", str(path)]
+    command += ["--master-addr", "127.0.0.1", "--master-port", str(_free_port()), "-m", worker, str(path)]
     tail: deque[str] = deque(maxlen=_TAIL)
     with (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(

@@ -3,6 +3,7 @@
 import os
 import queue
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,24 @@ from train import failure
 from train.plan import Plan
 
 
-def main(path: str) -> None:
-    """Train the phase that the plan describes; an error leaves its note for the stage."""
+def main(path: str, watcher: Callable[[Plan], Any] | None = None) -> None:
+    """Train the phase that the plan describes; an error leaves its note for the stage.
+
+    `watcher` makes one more callback for Megatron-Bridge, inside of the engine.
+    """
     die_with_parent()
     plan = Plan.load(Path(path))
     try:
         from train.cpu_engine import engine
 
         with engine():
-            _train(plan)
+            _train(plan, [watcher(plan)] if watcher else [])
     except BaseException as error:
         failure.write(plan.folder, error)
         raise
 
 
-def _train(plan: Plan) -> None:
+def _train(plan: Plan, watchers: list[Any]) -> None:
     from megatron.bridge.training.pretrain import pretrain
 
     from train.configure import set_threads, training_config, uses_transformer_engine
@@ -39,7 +43,7 @@ def _train(plan: Plan) -> None:
     if os.environ.get("RANK", "0") == "0":
         kernels = "Transformer Engine" if uses_transformer_engine(plan.hardware) else "torch attention"
         print(f"engine: {kernels}, {plan.hardware.precision}, micro-batch {plan.micro_batch_size} x {plan.hardware.processes}", flush=True)
-    pretrain(config, forward_step, callbacks=[Recorder(plan)])
+    pretrain(config, forward_step, callbacks=[Recorder(plan), *watchers])
 
 
 def _collect_write_results_here() -> None:
