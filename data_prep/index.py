@@ -31,7 +31,7 @@ CHECK_FIRST, CHECK_EVERY = 20, 100  # documents compared with Hugging Face's tok
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `{dirty,clean}/<lang>-<shard>.{bin,idx}`, `heldout{,-dirty}/<lang>.{bin,idx}`, `blend.json`, `heldout.json`; facts are the counts."""
+    """Write `{dirty,clean}/<lang>-<shard>`, `heldout{,-dirty}/<lang>` (`.bin`, `.idx`), `blend.json`, `heldout.json`; facts: counts."""
     data, work = job.inputs["data"], (job.folder / ".work").absolute()
     vocab_size = load_tokenizer(job.inputs["tokenizer"]).get_vocab_size()
     sources = sorted([*data.glob("corpus/*/*.jsonl.zst"), *data.glob("heldout*/*.jsonl.zst")])

@@ -35,10 +35,16 @@ class Hardware(Section):
     pipeline_parallel: Positive = 1
     context_parallel: Positive = 1
     distributed_optimizer: bool = False
+    async_save: bool | None = Field(None, description="write checkpoints while training goes on; default: on a GPU")
     data_workers: Annotated[int, Field(ge=0)] = 0
     peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
     cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
     slurm: Slurm | None = None
+
+    @property
+    def saves_asynchronously(self) -> bool:
+        """What the overlay asks for, or on a GPU."""
+        return self.device == "gpu" if self.async_save is None else self.async_save
 
 
 def default_overlay() -> str:

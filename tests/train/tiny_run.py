@@ -27,6 +27,8 @@ SETTINGS = {
     "pretrain.evaluate_every": 7,
     "pretrain.checkpoint_every": CHECKPOINT_EVERY,
     "pretrain.sample_tokens": 4,
+    "pretrain.heldout_documents": 6,
+    "pretrain.questions": 4,
 }
 _TIMES = ("seconds", "tokens_per_second", "peak_memory_bytes")
 

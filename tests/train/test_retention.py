@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from train.checkpoints import TRACKER, TRAIN_STATE, fault, folder_of, mark_complete, repair
+from kishi.checkpoints import fault, folder_of, mark_complete
+from train.retention import TRACKER, TRAIN_STATE, repair
 
 
 @pytest.fixture
