@@ -1,9 +1,9 @@
 """What an overlay in `nemo_configs/` may say: where and how a recipe runs. None of it changes the mathematics."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recipes.schema import Positive, Section
 
@@ -40,6 +40,12 @@ class Hardware(Section):
     peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
     cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
     slurm: Slurm | None = None
+
+    @model_validator(mode="after")
+    def _async_needs_gpu(self) -> Self:
+        if self.async_save and self.device == "cpu":  # the writer is handed the memory itself, and training goes on changing it
+            raise ValueError("async_save: only on a GPU, from whose memory a copy is made first")
+        return self
 
     @property
     def saves_asynchronously(self) -> bool:

@@ -78,3 +78,5 @@ def forward_step_for(watch: "Watch") -> Callable[..., Any]:
 
 if __name__ == "__main__":
     main(sys.argv[1])
+elif __name__ == "__mp_main__":  # a process that Megatron spawned to write checkpoints: it would outlive a kill of this one for ever
+    die_with_parent()

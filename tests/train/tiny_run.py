@@ -29,6 +29,7 @@ SETTINGS = {
     "pretrain.sample_tokens": 4,
     "pretrain.heldout_documents": 6,
     "pretrain.questions": 4,
+    "pretrain.keep.last": 3,  # all
 }
 _TIMES = ("seconds", "tokens_per_second", "peak_memory_bytes")
 
