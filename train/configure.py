@@ -137,7 +137,8 @@ def training_config(plan: Plan) -> ConfigContainer:
             load=str(plan.load_from) if plan.load_from else None,
             save_interval=recipe.pretrain.checkpoint_every,
             ckpt_format="torch_dist",
-            async_save=False,
+            async_save=hardware.saves_asynchronously,
+            async_write_results_mp_mode="spawn",  # a forked helper would outlive a kill; see train/worker.py
         ),
         rng=RNGConfig(seed=recipe.seed),
         dist=DistributedInitConfig(distributed_backend="nccl" if gpu else "gloo"),
@@ -159,7 +160,7 @@ def _data_parallel(hardware: Hardware) -> DistributedDataParallelConfig:
         use_distributed_optimizer=sharded,
         overlap_grad_reduce=overlap,
         overlap_param_gather=overlap and sharded,
-        check_for_nan_in_grad=False,  # train/record.py stops at what is not finite, with words, before a checkpoint of it
+        check_for_nan_in_grad=False,  # train/spikes.py sees to what is not finite
     )
 
 

@@ -11,7 +11,8 @@ from kishi.errors import KishiError
 
 NOTE = ".error.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SAVING = "save_checkpoint"  # a function of Megatron-Bridge: beneath it, errors of writing come as a RuntimeError without their cause
+# functions of Megatron-Bridge: beneath them, errors of writing come as a RuntimeError without their cause
+_SAVING = ("save_checkpoint", "maybe_finalize_async_save")
 
 
 def write(folder: Path, error: BaseException) -> None:
@@ -43,7 +44,7 @@ def explain(error: BaseException, folder: Path) -> KishiError:
         return error
     chain = list(_causes(error))
     frames = traceback.extract_tb(error.__traceback__)
-    if any(isinstance(e, OSError) and e.errno in _FULL for e in chain) or any(frame.name == _SAVING for frame in frames):
+    if any(isinstance(e, OSError) and e.errno in _FULL for e in chain) or any(frame.name in _SAVING for frame in frames):
         free = shutil.disk_usage(folder).free
         return KishiError(
             f"the checkpoint could not be written, {free / 1e9:.1f} GB are free: {_last_line(chain[-1])}",
