@@ -80,7 +80,7 @@ def write_index(folder: Path, recipe: Recipe, samples: int) -> None:
     for document in tokens.view(documents, _DOCUMENT):
         builder.add_document(document, [_DOCUMENT])
     builder.finalize(str(folder / "random.idx"))
-    write_json(folder / "heldout.json", {})
+    write_json(folder / "heldout.json", {"clean": {}})
     Tokenizer(models.WordLevel({"-": 0}, unk_token="-")).save(str(folder / "tokenizer.json"))
 
 

@@ -9,7 +9,8 @@ from kishi.errors import KishiError
 from kishi.full_disk import causes, is_full_disk
 
 NOTE = ".error.json"
-_SAVING = "save_checkpoint"  # a function of Megatron-Bridge: beneath it, errors of writing come as a RuntimeError without their cause
+# functions of Megatron-Bridge: beneath them, errors of writing come as a RuntimeError without their cause
+_SAVING = ("save_checkpoint", "maybe_finalize_async_save")
 
 
 def write(folder: Path, error: BaseException) -> None:
@@ -41,7 +42,7 @@ def explain(error: BaseException, folder: Path) -> KishiError:
         return error
     chain = list(causes(error))
     frames = traceback.extract_tb(error.__traceback__)
-    if is_full_disk(error) or any(frame.name == _SAVING for frame in frames):
+    if is_full_disk(error) or any(frame.name in _SAVING for frame in frames):
         free = shutil.disk_usage(folder).free
         return KishiError(
             f"the checkpoint could not be written, {free / 1e9:.1f} GB are free: {_last_line(chain[-1])}",
