@@ -23,10 +23,11 @@ class Slurm(Section):
 
 
 class Hardware(Section):
-    """One machine shape."""
+    """One machine shape, and how many of them."""
 
     device: Literal["cpu", "gpu"]
-    processes: Positive = Field(1, description="torchrun processes on this machine: one a GPU")
+    nodes: Positive = Field(1, description="machines; more than one only inside a Slurm job (docs/slurm.md)")
+    processes: Positive = Field(1, description="torchrun processes on each machine: one a GPU")
     threads: Positive | None = Field(None, description="CPU threads a process; default: all cores shared out")
     micro_batch_size: Positive = Field(description="sequences a forward pass, at most: train/plan.py fits it to the batch")
     precision: Literal["fp32", "bf16"]
@@ -39,6 +40,11 @@ class Hardware(Section):
     peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
     cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
     slurm: Slurm | None = None
+
+    @property
+    def world_size(self) -> int:
+        """Processes on all machines together."""
+        return self.nodes * self.processes
 
 
 def default_overlay() -> str:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import append_row, read_rows, write_rows
-from train import checkpoints
+from train import checkpoints, stop
 from train.evaluate import heldout_bits_per_byte, sample
 from train.plan import Plan
 
@@ -72,6 +72,8 @@ class Recorder(Callback):
             self._append("metrics.jsonl", row)
         if step % self.pretrain.evaluate_every == 0 or step == self.plan.last_step:
             self._evaluate(context, step)
+        if self._first_rank:
+            stop.obey(self.plan.folder)
 
     def on_checkpoint_save(self, context: CallbackContext) -> None:
         """Megatron has written everything, in every process."""

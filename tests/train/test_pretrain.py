@@ -3,6 +3,7 @@
 import fcntl
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from kishi.errors import ArtefactError, KishiError
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
 from tests.train import tiny_run
-from tests.train.tiny_run import PHASE2
+from tests.train.tiny_run import PHASE1, PHASE2
 from train.pretrain import run_phase1, run_phase2
 
 LOSS_TOLERANCE = 1e-4  # nats: sums are added up in another order; 1e-6 was measured
 
 
-def test_two_processes_go_on_from_one_with_the_same_curve(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
+def test_two_processes_go_on_from_one_and_stop_together_with_the_same_curve(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
     runs = copy_of("data", "tokenizer", "index", "pretrain-phase1")
+    first = tiny_run.stop_when(runs, "pretrain-phase2", lambda: tiny_run.last_step(runs, 2) > 0, signal.SIGUSR1, "--hw", "cpu-2")
+    assert first.returncode == 75 and f"of {PHASE1 + PHASE2} steps are saved" in first.stderr
     done = tiny_run.run(runs, "pretrain-phase2", "--hw", "cpu-2")
     assert done.returncode == 0, done.stderr
     one, two = tiny_run.metrics(undisturbed, 2), tiny_run.metrics(runs, 2)
