@@ -47,6 +47,16 @@ def fault(checkpoint: Path) -> str | None:
     return None
 
 
+def newest_whole(checkpoints: Path) -> int | None:
+    """Steps of the newest checkpoint that can be used; changes nothing."""
+    whole = (path for path in sorted(checkpoints.glob("iter_*"), reverse=True) if not fault(path))
+    return next((_step(path) for path in whole), None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("iter_"))
+
+
 def repair(checkpoints: Path) -> tuple[int | None, list[str]]:
     """Remove what is not whole and point Megatron's trackers at the newest that is: its step, or None; and what was removed and why."""
     removed, newest = [], None
@@ -60,7 +70,7 @@ def repair(checkpoints: Path) -> tuple[int | None, list[str]]:
         (checkpoints / name).unlink(missing_ok=True)
     if newest is None:
         return None, removed
-    step = int(newest.name.removeprefix("iter_"))
+    step = _step(newest)
     shutil.copyfile(newest / "train_state.pt", checkpoints / TRAIN_STATE)
     (checkpoints / TRACKER).write_text(str(step))
     return step, removed

@@ -11,7 +11,7 @@ from typing import Any
 from kishi.processes import die_with_parent
 from kishi.progress import progress
 from train import failure, machines
-from train.checkpoints import fault, folder_of, repair
+from train.checkpoints import fault, folder_of, newest_whole
 from train.plan import Plan
 from train.stop import Stopped, requested, requests_noted
 
@@ -50,7 +50,7 @@ def _judge(plan: Plan, code: int, tail: deque[str]) -> None:
     """Whether the workers came to the last step, were stopped, or failed."""
     if not code and not fault(folder_of(plan.checkpoints, plan.last_step)):
         return
-    step, by = repair(plan.checkpoints)[0] or plan.start_step, requested(plan.folder)
+    step, by = newest_whole(plan.checkpoints) or plan.start_step, requested(plan.folder)
     if (code or step == plan.start_step) and (not by or (plan.folder / failure.NOTE).exists()):
         raise failure.read(plan.folder, list(tail))
     raise Stopped(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from train.checkpoints import TRACKER, TRAIN_STATE, fault, folder_of, mark_complete, repair
+from train.checkpoints import TRACKER, TRAIN_STATE, fault, folder_of, mark_complete, newest_whole, repair
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def test_what_is_not_whole_is_named_removed_and_never_pointed_at(three: Path, na
     else:
         path.write_bytes(content)
     assert fault(folder_of(three, 12)) == why
+    assert newest_whole(three) == 8 and folder_of(three, 12).exists()
     assert repair(three) == (8, [f"iter_0000012 {why}"])
     assert (three / TRACKER).read_text() == "8" and (three / TRAIN_STATE).read_bytes() == b"train_state.pt 8"
     assert not folder_of(three, 12).exists()
@@ -63,4 +64,4 @@ def test_none_whole_means_from_the_start(three: Path) -> None:
         (folder_of(three, step) / "complete.json").unlink()
     step, removed = repair(three)
     assert step is None and len(removed) == 3 and not list(three.iterdir())
-    assert repair(three / "not there") == (None, [])
+    assert repair(three / "not there") == (None, []) and newest_whole(three / "not there") is None
