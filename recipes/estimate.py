@@ -33,7 +33,7 @@ def estimate(recipe: Recipe, hardware: Hardware) -> Estimate:
     step = pretrain.global_batch_size * pretrain.sequence_length
     tokens = (pretrain.phases[0].steps * step, pretrain.phases[1].steps * step)
     flops = float(flops_per_token(recipe)) * sum(tokens)
-    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.processes
+    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     return Estimate(parameters, tokens, flops, _memory(recipe, hardware, parameters), peak and flops / (peak * ASSUMED_MFU) / 3600)
 
 
@@ -49,7 +49,7 @@ def _memory(recipe: Recipe, hardware: Hardware, parameters: int) -> int:
     model, vocab = recipe.model, recipe.tokenizer.vocab_size
     weights, optimizer = _STATE_BYTES[hardware.precision]
     sharing = hardware.tensor_parallel * hardware.pipeline_parallel
-    data_parallel = max(1, hardware.processes // (sharing * hardware.context_parallel))
+    data_parallel = max(1, hardware.world_size // (sharing * hardware.context_parallel))
     state = parameters / sharing * (weights + optimizer / (data_parallel if hardware.distributed_optimizer else 1))
     tokens = hardware.micro_batch_size * recipe.pretrain.sequence_length / hardware.context_parallel
     layers = tokens * model.hidden_size * model.layers * _ACTIVATION_BYTES[hardware.precision] / sharing

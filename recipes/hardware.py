@@ -24,10 +24,11 @@ class Slurm(Section):
 
 
 class Hardware(Section):
-    """One machine shape."""
+    """One machine shape, and how many of them."""
 
     device: Literal["cpu", "gpu"]
-    processes: Positive = Field(1, description="torchrun processes on this machine: one a GPU")
+    nodes: Positive = Field(1, description="machines; more than one only inside a Slurm job (docs/slurm.md)")
+    processes: Positive = Field(1, description="torchrun processes on each machine: one a GPU")
     threads: Positive | None = Field(None, description="CPU threads a process; default: all cores shared out")
     micro_batch_size: Positive = Field(description="sequences a forward pass, at most: train/plan.py fits it to the batch")
     precision: Literal["fp32", "bf16"]
@@ -62,6 +63,11 @@ class Hardware(Section):
     def saves_asynchronously(self) -> bool:
         """What the overlay asks for, or on a GPU."""
         return self.device == "gpu" if self.async_save is None else self.async_save
+
+    @property
+    def world_size(self) -> int:
+        """Processes on all machines together."""
+        return self.nodes * self.processes
 
 
 def default_overlay() -> str:

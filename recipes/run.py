@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
 from kishi.full_disk import is_full_disk
+from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate
 from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe
@@ -24,7 +25,7 @@ COMMANDS = ("all", "status", "pretrain", *ALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line."""
+    """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line, 75 stopped by a signal (docs/slurm.md)."""
     try:
         options = _parse(arguments)
         recipe = load_recipe(options.recipe, options.set)
@@ -94,7 +95,7 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
         f"{recipe.name}: {found.parameters / 1e6:.2f}M parameters, {sum(found.tokens):,} training tokens, {found.flops:.3g} FLOPs"
     )
     console.print(f"phase 1: {found.tokens[0]:,} tokens, phase 2: {found.tokens[1]:,}")
-    console.print(f"on {hardware.processes} x {hardware.device}, {hardware.precision}, micro-batch {hardware.micro_batch_size}")
+    console.print(f"on {_devices(hardware)}, {hardware.precision}, micro-batch {hardware.micro_batch_size}")
     console.print(f"pretraining needs about {found.memory / 1e9:.1f} GB on each, without what the libraries take")
     if found.hours is not None:
         console.print(f"and {found.hours:.2g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
@@ -103,5 +104,11 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
         console.print(f"  {stage.name}: {word} ({why}) -> {folder_of(recipe, stage.name)}")
 
 
+def _devices(hardware: Hardware) -> str:
+    one = f"{hardware.processes} x {hardware.device}"
+    return f"{hardware.nodes} machines with {one} each" if hardware.nodes > 1 else one
+
+
 if __name__ == "__main__":
+    end_on_stop()
     sys.exit(main())

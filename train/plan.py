@@ -52,10 +52,10 @@ class Plan:
         """
         hardware, batch = self.hardware, self.recipe.pretrain.global_batch_size
         model_parallel = hardware.tensor_parallel * hardware.pipeline_parallel * hardware.context_parallel
-        replicas, rest = divmod(hardware.processes, model_parallel)
+        replicas, rest = divmod(hardware.world_size, model_parallel)
         if rest or batch % replicas:
             raise RecipeError(
-                f"{hardware.processes} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
+                f"{hardware.world_size} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
                 where="pretrain.global_batch_size",
                 fix="another overlay (--hw), or a global batch that is a multiple of the copies of the model",
             )
