@@ -106,10 +106,10 @@ def figures(recipe: Recipe, hardware: Hardware, times: dict[str, Any]) -> dict[s
     median = statistics.median(seconds)
     quarters = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else [median] * 3
     flops = flops_per_token(recipe)
-    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.processes
+    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     return {
         "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
-        "processes": hardware.processes,
+        "processes": hardware.world_size,
         "precision": hardware.precision,
         "tokens_per_step": tokens,
         "timed_steps": len(seconds),

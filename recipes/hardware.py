@@ -51,7 +51,7 @@ class Hardware(Section):
     @property
     def replicas(self) -> int:
         """Copies of the model, which share the global batch."""
-        return self.processes // (self.tensor_parallel * self.pipeline_parallel * self.context_parallel)
+        return self.world_size // (self.tensor_parallel * self.pipeline_parallel * self.context_parallel)
 
     @model_validator(mode="after")
     def _async_needs_gpu(self) -> Self:

@@ -36,7 +36,7 @@ def transformer_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def built(recipe: Path, hardware: Hardware, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Bridge's configuration after its own validation."""
-    monkeypatch.setenv("WORLD_SIZE", str(hardware.processes))
+    monkeypatch.setenv("WORLD_SIZE", str(hardware.world_size))
     blend = {"prefixes": ["dirty/kk-00000"], "weights": [1]}
     plan = Plan(load_recipe(recipe), hardware, 1, Path("runs/x"), Path("runs/index"), None, 0, blend)
     config = configure.training_config(plan)
@@ -54,7 +54,7 @@ def test_bridge_accepts_every_overlay_with_every_recipe(name: str, transformer_e
         shares = config.train.micro_batch_size * config.data_parallel_size
         assert config.train.global_batch_size == recipe.pretrain.global_batch_size and config.train.global_batch_size % shares == 0
         assert config.model.ffn_hidden_size == recipe.model.ffn_hidden_size and config.model.bf16 == (hardware.precision == "bf16")
-        several_gpus = hardware.device == "gpu" and hardware.processes > 1
+        several_gpus = hardware.device == "gpu" and hardware.world_size > 1
         assert config.ddp.overlap_grad_reduce == config.ddp.overlap_param_gather == several_gpus
         assert config.ddp.use_distributed_optimizer == config.optimizer.use_distributed_optimizer == (hardware.device == "gpu")
 
