@@ -56,6 +56,7 @@ class Request:
             "pretrain.evaluate_every": _FAR,
             "pretrain.checkpoint_every": _FAR,
             "pretrain.sample_tokens": 1,
+        "pretrain.questions": 0,  # the tokenizer of write_index has no words for them
         }
         recipe = load_recipe(Path(self.recipe), [*self.changes, *(f"{key}={value}" for key, value in own.items())])
         return recipe, load_hardware(self.overlay, self.hardware_changes)
