@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
-from recipes.estimate import ASSUMED_MFU, estimate
+from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
 from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe
 from recipes.runner import console, folder_of, run_stage, state
@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parse(arguments)
         recipe = load_recipe(options.recipe, options.set)
-        hardware = load_hardware(options.hw or default_overlay())
+        price = [f"gpu_hour_price={options.gpu_hour_price}"] if options.gpu_hour_price else []
+        hardware = load_hardware(options.hw or default_overlay(), price)
         return _execute(options, recipe, hardware)
     except KishiError as error:
         print(error.message(), file=sys.stderr)
@@ -51,6 +52,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hw", help="overlay of nemo_configs/ (default: by the machine)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, e.g. tokenizer.vocab_size=4096")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--gpu-hour-price", help="of one device, for the cost of --dry-run (in the overlay: gpu_hour_price)")
     return parser.parse_args(arguments)
 
 
@@ -94,10 +96,12 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
         f"{recipe.name}: {found.parameters / 1e6:.2f}M parameters, {sum(found.tokens):,} training tokens, {found.flops:.3g} FLOPs"
     )
     console.print(f"phase 1: {found.tokens[0]:,} tokens, phase 2: {found.tokens[1]:,}")
-    console.print(f"on {hardware.processes} x {hardware.device}, {hardware.precision}, micro-batch {hardware.micro_batch_size}")
+    console.print(f"on {hardware.processes} x {hardware.device}, {hardware.precision}, micro-batch {micro_batch_of(recipe, hardware)}")
     console.print(f"pretraining needs about {found.memory / 1e9:.1f} GB on each, without what the libraries take")
     if found.hours is not None:
-        console.print(f"and {found.hours:.2g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
+        console.print(f"and {found.hours:.3g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
+    if found.cost is not None:
+        console.print(f"which cost {found.cost:,.0f} at {hardware.gpu_hour_price:g} an hour of each")
     for stage in stages:
         word, why = state(stage, recipe)
         console.print(f"  {stage.name}: {word} ({why}) -> {folder_of(recipe, stage.name)}")
