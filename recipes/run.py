@@ -14,12 +14,13 @@ from rich.table import Table
 from kishi.errors import KishiError, RecipeError
 from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
 from recipes.hardware import Hardware, default_overlay
-from recipes.loading import load_hardware, load_recipe
+from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
 from recipes.stages import ALL, Stage
 from recipes.summary import print_summary
 
+_CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the overlay, e.g. hw.gpu_hour_price=2.5"
 COMMANDS = ("all", "status", "pretrain", *ALL)
 
 
@@ -27,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line."""
     try:
         options = _parse(arguments)
-        recipe = load_recipe(options.recipe, options.set)
-        price = [f"gpu_hour_price={options.gpu_hour_price}"] if options.gpu_hour_price else []
-        hardware = load_hardware(options.hw or default_overlay(), price)
+        changes, hardware_changes = split_changes(options.set)
+        recipe = load_recipe(options.recipe, changes)
+        hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
         return _execute(options, recipe, hardware)
     except KishiError as error:
         print(error.message(), file=sys.stderr)
@@ -50,9 +51,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("stage", choices=COMMANDS, metavar="stage", help=f"one of: {', '.join(COMMANDS)}")
     parser.add_argument("--phase", type=int, choices=(1, 2), help="of pretrain")
     parser.add_argument("--hw", help="overlay of nemo_configs/ (default: by the machine)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, e.g. tokenizer.vocab_size=4096")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=_CHANGES)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--gpu-hour-price", help="of one device, for the cost of --dry-run (in the overlay: gpu_hour_price)")
     return parser.parse_args(arguments)
 
 
