@@ -88,7 +88,8 @@ def write_index(folder: Path, recipe: Recipe, samples: int) -> None:
 
 def train(request: Request, recipe: Recipe, hardware: Hardware, folder: Path) -> dict[str, Any]:
     """Times of the stage's own workers, with bench/step_times.py watching."""
-    from train.launch import launch
+    from train import failure
+    from train.launch import run_workers
     from train.plan import Plan
 
     index, stage = folder / "index", folder / "stage"
@@ -97,7 +98,9 @@ def train(request: Request, recipe: Recipe, hardware: Hardware, folder: Path) ->
     (stage / ".tokenizer.json").write_bytes((index / "tokenizer.json").read_bytes())
     blend = {"prefixes": ["random"], "weights": [1]}
     plan = Plan(recipe, hardware, 1, stage, index, None, 0, blend)
-    launch(plan, worker="bench.step_times")
+    code, tail = run_workers(plan, "bench.step_times")
+    if code:
+        raise failure.read(stage, tail)
     return json.loads((folder / TIMES).read_bytes()) | {"micro_batch_size": plan.micro_batch_size}
 
 
