@@ -41,7 +41,8 @@ class Request:
     def read(cls, folder: Path) -> Self:
         """What bench/throughput.py wrote."""
         values = json.loads((folder / REQUEST).read_bytes())
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        lists: dict[str, Any] = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists})
 
     @property
     def all_steps(self) -> int:

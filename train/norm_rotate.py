@@ -61,5 +61,5 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         from train import norm_rotate_triton
 
-        mixed, *by_weights = norm_rotate_triton.backward(gradients, *ctx.saved_tensors, ctx.groups, ctx.eps)
-        return mixed, *by_weights, None, None, None, None
+        by_mixed, by_query_weight, by_key_weight = norm_rotate_triton.backward(gradients, ctx.saved_tensors, ctx.groups, ctx.eps)
+        return by_mixed, by_query_weight, by_key_weight, None, None, None, None
