@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
+from kishi.processes import take_forks_along
 from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate
 from recipes.hardware import Hardware, default_overlay
@@ -110,5 +111,6 @@ def _devices(hardware: Hardware) -> str:
 
 
 if __name__ == "__main__":
+    take_forks_along()
     end_on_stop()
     sys.exit(main())
