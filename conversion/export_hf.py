@@ -41,26 +41,32 @@ def _export(job: Job, folders: dict[str, Path]) -> None:
     """The phases that are not finished, all in one process: it takes longer to start than to convert."""
     if not folders:
         return
-    texts = _parity_ids(job)
-    for folder in folders.values():
-        _begin(job, folder, texts)
+    checkpoints = {job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()}
+    convert(job.recipe, checkpoints, job.inputs["tokenizer"], job.inputs["data"])
+
+
+def convert(recipe: Recipe, checkpoints: dict[Path, Path], tokenizer: Path, data: Path) -> None:
+    """The newest of each folder of checkpoints, or the one that it is, to a Hugging Face folder; its `parity.json` is written last."""
+    texts = _parity_ids(recipe, tokenizer, data)
+    for folder in checkpoints.values():
+        _begin(recipe, folder, tokenizer, texts)
     with Console().status("converting"):
-        _run_worker({job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()})
-    for folder in track(list(folders.values()), "comparing"):
-        check_tokenizer_files(folder, job.inputs["tokenizer"])
-        parity = check_parity(folder, texts, job.recipe.tokenizer.vocab_size)
+        _run_worker(checkpoints)
+    for folder in track(list(checkpoints.values()), "comparing"):
+        check_tokenizer_files(folder, tokenizer)
+        parity = check_parity(folder, texts, recipe.tokenizer.vocab_size)
         for name in (".logits.safetensors", ".parity_ids.json"):
             (folder / name).unlink()
         write_json(folder / "parity.json", parity)
 
 
-def _begin(job: Job, folder: Path, texts: list[list[int]]) -> None:
+def _begin(recipe: Recipe, folder: Path, tokenizer: Path, texts: list[list[int]]) -> None:
     """All that the worker reads. What a killed attempt left is not looked at."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in TOKENIZER_FILES:
-        shutil.copyfile(job.inputs["tokenizer"] / name, folder / name)
-    write_json(folder / "config.json", hugging_face_config(job.recipe))
+        shutil.copyfile(tokenizer / name, folder / name)
+    write_json(folder / "config.json", hugging_face_config(recipe))
     write_json(folder / ".parity_ids.json", texts)
 
 
@@ -94,15 +100,15 @@ def hugging_face_config(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _parity_ids(job: Job) -> list[list[int]]:
+def _parity_ids(recipe: Recipe, folder: Path, data: Path) -> list[list[int]]:
     """Token ids of real held-out text in each language, as long as the model reads."""
-    tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     texts = []
-    for path in sorted((job.inputs["data"] / "heldout").glob("*.jsonl.zst")):
+    for path in sorted((data / "heldout").glob("*.jsonl.zst")):
         rows = list(read_rows(path))[:DOCUMENTS_A_LANGUAGE]
-        texts += [tokenizer.encode(row["text"], add_special_tokens=False).ids[: job.recipe.pretrain.sequence_length] for row in rows]
+        texts += [tokenizer.encode(row["text"], add_special_tokens=False).ids[: recipe.pretrain.sequence_length] for row in rows]
     if not texts:
-        raise ArtefactError("no held-out text to compare logits on", where=job.inputs["data"], fix="raise data.heldout")
+        raise ArtefactError("no held-out text to compare logits on", where=data, fix="raise data.heldout")
     return texts
 
 

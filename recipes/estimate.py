@@ -27,15 +27,21 @@ class Estimate:
 
 
 def estimate(recipe: Recipe, hardware: Hardware) -> Estimate:
-    """FLOPs are 6 a parameter and token, and 6 x layers x width x length a token for causal attention."""
+    """See `flops_per_token` and `_memory` for how the figures come about."""
     model, pretrain = recipe.model, recipe.pretrain
     parameters = model.parameters(recipe.tokenizer.vocab_size)
     step = pretrain.global_batch_size * pretrain.sequence_length
     tokens = (pretrain.phases[0].steps * step, pretrain.phases[1].steps * step)
-    attention = 6 * model.layers * model.attention_heads * model.head_dim * pretrain.sequence_length
-    flops = float(6 * parameters + attention) * sum(tokens)
+    flops = float(flops_per_token(recipe)) * sum(tokens)
     peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     return Estimate(parameters, tokens, flops, _memory(recipe, hardware, parameters), peak and flops / (peak * ASSUMED_MFU) / 3600)
+
+
+def flops_per_token(recipe: Recipe) -> int:
+    """Forward and backward: 6 a parameter, and 6 x layers x width of all heads x length for causal attention."""
+    model = recipe.model
+    attention = 6 * model.layers * model.attention_heads * model.head_dim * recipe.pretrain.sequence_length
+    return 6 * model.parameters(recipe.tokenizer.vocab_size) + attention
 
 
 def _memory(recipe: Recipe, hardware: Hardware, parameters: int) -> int:

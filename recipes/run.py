@@ -4,7 +4,6 @@ python -m recipes.run RECIPE.yaml STAGE|all|status [--phase N] [--hw OVERLAY] [-
 """
 
 import argparse
-import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
+from kishi.full_disk import is_full_disk
 from kishi.processes import take_forks_along
 from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate
@@ -35,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KishiError as error:
         print(error.message(), file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
+        return 1
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -106,7 +106,7 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
 
 
 def _devices(hardware: Hardware) -> str:
-    one = f"{hardware.processes} x {hardware.device}"
+    one = f"{hardware.world_size} x {hardware.device}"
     return f"{hardware.nodes} machines with {one} each" if hardware.nodes > 1 else one
 
 

@@ -17,15 +17,17 @@ from megatron.bridge.training.config import (
     TrainingConfig,
     ValidationConfig,
 )
-from megatron.bridge.training.mixed_precision import MixedPrecisionConfig
+from megatron.bridge.training.mixed_precision import MixedPrecisionConfig, bf16_mixed
 from megatron.bridge.training.tokenizers.config import TokenizerConfig
 from megatron.core.distributed import DistributedDataParallelConfig
 from torch.nn.functional import silu
 
+from kishi.errors import RecipeError
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
-from train.attention import sdpa_layer_spec
+from train.attention import layer_spec, sdpa_layer_spec
 from train.data_order import PhaseDatasetConfig
+from train.engine_settings import apply_settings
 from train.plan import Plan
 
 
@@ -73,38 +75,48 @@ def shards_optimizer(hardware: Hardware) -> bool:
     optimizer that has made no step, and gives all parameters one shared step counter (0.19.2, DistributedOptimizer.state_dict and
     load_state_dict).
     """
-    return hardware.distributed_optimizer and any(map(importlib.util.find_spec, ("transformer_engine", "apex")))
+    installed = any(map(importlib.util.find_spec, ("transformer_engine", "apex")))
+    return hardware.distributed_optimizer and hardware.device == "gpu" and installed
 
 
 def _kernels(hardware: Hardware, gpu: bool) -> dict[str, Any]:
     te = uses_transformer_engine(hardware)
-    kernels: dict[str, Any] = {
-        "apply_rope_fusion": te,
+    return {
+        "transformer_layer_spec": layer_spec if te else sdpa_layer_spec,
+        "apply_rope_fusion": False,  # train/norm_rotate.py does it, with the norms before it
         "bias_activation_fusion": gpu,
         "bias_dropout_fusion": gpu,
         "masked_softmax_fusion": False,
-        "gradient_accumulation_fusion": False,  # needs NVIDIA's apex
+        "gradient_accumulation_fusion": False,  # needs NVIDIA's apex for the head, and saves a thousandth of a step
         "persist_layer_norm": False,
         "cross_entropy_loss_fusion": gpu,
         "cross_entropy_fusion_impl": "te" if te else "native",
         "use_cpu_initialization": not gpu,
     }
-    return kernels if te else {**kernels, "transformer_layer_spec": sdpa_layer_spec}
 
 
 def _parallel(hardware: Hardware) -> dict[str, Any]:
+    te = uses_transformer_engine(hardware)
+    if hardware.context_parallel > 1:
+        raise RecipeError(
+            "parts of one sequence on several devices are not supported: torch's attention sees its own part alone, and held-out text "
+            "could not be measured",
+            where="context_parallel in the overlay",
+            fix="context_parallel: 1; sequences of the recipes fit one device. Share out the batch, or use tensor_parallel",
+        )
     return {
         "tensor_model_parallel_size": hardware.tensor_parallel,
         "pipeline_model_parallel_size": hardware.pipeline_parallel,
-        "context_parallel_size": hardware.context_parallel,
+        "sequence_parallel": te and hardware.tensor_parallel > 1,  # torch's norms cannot
+        "pipeline_dtype": torch.bfloat16 if hardware.precision == "bf16" else torch.float32,
     }
 
 
 def training_config(plan: Plan) -> ConfigContainer:
-    """Everything that `megatron.bridge.training.pretrain.pretrain` needs for one phase."""
+    """Everything that `megatron.bridge.training.pretrain.pretrain` needs for one phase. Raises RecipeError for what it cannot do."""
     recipe, hardware = plan.recipe, plan.hardware
     gpu = hardware.device == "gpu"
-    return ConfigContainer(
+    config = ConfigContainer(
         model=model_provider(recipe, hardware),
         train=TrainingConfig(
             train_iters=plan.last_step,
@@ -117,24 +129,55 @@ def training_config(plan: Plan) -> ConfigContainer:
         validation=ValidationConfig(eval_interval=10**9, eval_iters=0),  # train/evaluate.py measures bits per byte instead
         optimizer=_optimizer(recipe, hardware),
         scheduler=_schedule(recipe),
-        ddp=DistributedDataParallelConfig(
-            grad_reduce_in_fp32=True,
-            use_distributed_optimizer=shards_optimizer(hardware),
-            check_for_nan_in_grad=False,  # train/record.py stops at what is not finite, with words, before a checkpoint of it
-        ),
+        ddp=_data_parallel(hardware),
         dataset=_dataset(plan),
-        logger=LoggerConfig(log_interval=10, log_throughput=False),
+        logger=_logger(plan),
         tokenizer=TokenizerConfig(tokenizer_type="NullTokenizer", vocab_size=recipe.tokenizer.vocab_size),
         checkpoint=CheckpointConfig(
             save=str(plan.checkpoints),
             load=str(plan.load_from) if plan.load_from else None,
             save_interval=recipe.pretrain.checkpoint_every,
             ckpt_format="torch_dist",
-            async_save=False,
+            async_save=hardware.saves_asynchronously,
+            async_write_results_mp_mode="spawn",  # a forked helper would outlive a kill; see train/worker.py
         ),
         rng=RNGConfig(seed=recipe.seed),
         dist=DistributedInitConfig(distributed_backend="nccl" if gpu else "gloo"),
-        mixed_precision="bf16_mixed" if hardware.precision == "bf16" else MixedPrecisionConfig(),
+        mixed_precision=bf16_mixed() if hardware.precision == "bf16" else _fp32(),
+    )
+    apply_settings(config, hardware.engine)
+    return config
+
+
+def _fp32() -> MixedPrecisionConfig:
+    return MixedPrecisionConfig(fp32=True, params_dtype=torch.float32, pipeline_dtype=torch.float32)
+
+
+def _data_parallel(hardware: Hardware) -> DistributedDataParallelConfig:
+    """Gradients travel while backward goes on, and updated weights while forward does, where several GPUs share the batch."""
+    sharded, overlap = shards_optimizer(hardware), hardware.device == "gpu" and hardware.replicas > 1
+    return DistributedDataParallelConfig(
+        grad_reduce_in_fp32=True,
+        use_distributed_optimizer=sharded,
+        overlap_grad_reduce=overlap,
+        overlap_param_gather=overlap and sharded,
+        check_for_nan_in_grad=False,  # train/spikes.py sees to what is not finite
+    )
+
+
+def _logger(plan: Plan) -> LoggerConfig:
+    """TensorBoard always, Weights & Biases where the overlay names a project."""
+    project = plan.hardware.wandb_project
+    if project and importlib.util.find_spec("wandb") is None:
+        raise RecipeError("wandb is not installed", where="wandb_project in the overlay", fix="pip install wandb, or leave the key out")
+    return LoggerConfig(
+        log_interval=10,
+        log_throughput=False,
+        tensorboard_dir=str(plan.folder / "tensorboard"),
+        tensorboard_log_interval=1,
+        wandb_project=project,
+        wandb_exp_name=f"{plan.recipe.name}-phase{plan.phase}" if project else None,
+        wandb_save_dir=str(plan.folder / "wandb") if project else None,
     )
 
 

@@ -8,10 +8,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from kishi.checkpoints import fault, folder_of, whole
 from kishi.processes import die_with_parent
 from kishi.progress import progress
 from train import failure, machines
-from train.checkpoints import fault, folder_of, newest_whole
 from train.plan import Plan
 from train.stop import Stopped, requested, requests_noted
 
@@ -19,8 +19,8 @@ _TAIL = 400  # last lines of output that are kept: torchrun's report names the s
 _NEWEST_BYTES = 8192
 
 
-def launch(plan: Plan) -> None:
-    """Run the workers to their end.
+def launch(plan: Plan, worker: str = "train.worker") -> None:
+    """Run the workers to their end; `worker` is the module that torchrun starts in each process with the plan's path.
 
     Raises KishiError with the words of the worker that failed first, Stopped when a signal ended it early; all output is in `.train.log`.
     """
@@ -28,7 +28,7 @@ def launch(plan: Plan) -> None:
     _ = plan.micro_batch_size  # what cannot be shared out is refused before Megatron starts
     plan.save(path)
     (plan.folder / failure.NOTE).unlink(missing_ok=True)
-    command = machines.command(plan.hardware, path)
+    command = machines.command(plan.hardware, path, worker)
     tail: deque[str] = deque(maxlen=_TAIL)
     with requests_noted(plan.folder), (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -50,7 +50,7 @@ def _judge(plan: Plan, code: int, tail: deque[str]) -> None:
     """Whether the workers came to the last step, were stopped, or failed."""
     if not code and not fault(folder_of(plan.checkpoints, plan.last_step)):
         return
-    step, by = newest_whole(plan.checkpoints) or plan.start_step, requested(plan.folder)
+    step, by = (whole(plan.checkpoints) or [plan.start_step])[-1], requested(plan.folder)
     if (code or step == plan.start_step) and (not by or (plan.folder / failure.NOTE).exists()):
         raise failure.read(plan.folder, list(tail))
     raise Stopped(

@@ -12,14 +12,14 @@ from recipes.hardware import Hardware
 PYTHON, SRUN = "KISHI_WORKER_PYTHON", "KISHI_SRUN"  # environment: an interpreter for the workers, more options of srun (docs/slurm.md)
 
 
-def command(hardware: Hardware, plan: Path) -> list[str]:
-    """torchrun with the workers of `plan`. Raises KishiError where there are fewer machines than the overlay wants."""
+def command(hardware: Hardware, plan: Path, worker: str) -> list[str]:
+    """torchrun of the module `worker` for `plan`. Raises KishiError where there are fewer machines than the overlay wants."""
     torchrun = [os.environ.get(PYTHON, sys.executable), "-m", "torch.distributed.run", "--nproc-per-node", str(hardware.processes)]
     if hardware.nodes > 1:
         torchrun += ["--nnodes", str(hardware.nodes), "--master-addr", os.environ.get("MASTER_ADDR", socket.gethostname())]
     else:
         torchrun += ["--master-addr", "127.0.0.1"]
-    torchrun += ["--master-port", str(_free_port()), "-m", "train.worker", str(plan)]
+    torchrun += ["--master-port", str(_free_port()), "-m", worker, str(plan)]
     return [*_srun(hardware), *torchrun] if hardware.nodes > 1 else torchrun
 
 

@@ -13,9 +13,9 @@ from torch.distributed.checkpoint.default_planner import _EmptyStateDictLoadPlan
 from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
 
 from kishi import manifest
+from kishi.checkpoints import fault, folder_of
 from tests.train import tiny_run
 from tests.train.tiny_run import CHECKPOINT_EVERY, PHASE1, PHASE2
-from train.checkpoints import fault, folder_of
 
 FILE_LIMIT = 300_000  # bytes; a checkpoint has 1.6 MB
 

@@ -27,6 +27,9 @@ SETTINGS = {
     "pretrain.evaluate_every": 7,
     "pretrain.checkpoint_every": CHECKPOINT_EVERY,
     "pretrain.sample_tokens": 4,
+    "pretrain.heldout_documents": 6,
+    "pretrain.questions": 4,
+    "pretrain.keep.last": 3,  # all
 }
 _TIMES = ("seconds", "tokens_per_second", "peak_memory_bytes")
 
@@ -48,8 +51,11 @@ def run(runs: Path, stage: str, *more: str, limit: Callable[[], None] | None = N
     )
 
 
-def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str) -> None:
-    """Start the stage and kill its whole process group with SIGKILL as soon as `moment()` is true; returns when none of it is left."""
+def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str, alone: bool = False) -> None:
+    """Start the stage and kill its whole process group with SIGKILL as soon as `moment()` is true; returns when none of it is left.
+
+    `alone`: only the stage's own process is killed; the others have to end by themselves.
+    """
     process = subprocess.Popen(
         command(stage, "--hw", "cpu", *more), env=environment(runs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -57,7 +63,7 @@ def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str) ->
     while not moment():
         assert process.poll() is None, "it ended before the moment came"
         time.sleep(0.0005)
-    os.killpg(process.pid, signal.SIGKILL)
+    (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
     process.wait()
     wait_for_none_left(runs)
 
