@@ -28,6 +28,7 @@ from rich.table import Table
 from bench.record import write_record
 from bench.variant import FIGURES, PROFILE, REQUEST, Request
 from kishi.jsonl import write_json
+from recipes.loading import split_changes
 
 _PACKAGES = ("torch", "megatron-core", "megatron-bridge", "transformer-engine", "nvidia-cudnn-cu13", "transformers")
 console = Console(highlight=False, width=150)
@@ -46,8 +47,7 @@ class Timing:
 def parse_variant(engine: str, text: str, timing: Timing) -> Request:
     """`NAME RECIPE OVERLAY [key=value ...]`."""
     name, recipe, overlay, *changes = shlex.split(text)
-    hardware = tuple(change.removeprefix("hw.") for change in changes if change.startswith("hw."))
-    own = tuple(change for change in changes if not change.startswith("hw."))
+    own, hardware = split_changes(changes)
     return Request(name, engine, recipe, overlay, own, hardware, timing.warm_up, timing.steps, timing.profiled)
 
 

@@ -41,7 +41,8 @@ class Request:
     def read(cls, folder: Path) -> Self:
         """What bench/throughput.py wrote."""
         values = json.loads((folder / REQUEST).read_bytes())
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(**read)
 
     @property
     def all_steps(self) -> int:
@@ -56,6 +57,7 @@ class Request:
             "pretrain.evaluate_every": _FAR,
             "pretrain.checkpoint_every": _FAR,
             "pretrain.sample_tokens": 1,
+            "pretrain.questions": 0,  # the tokenizer of write_index has no words for them
         }
         recipe = load_recipe(Path(self.recipe), [*self.changes, *(f"{key}={value}" for key, value in own.items())])
         return recipe, load_hardware(self.overlay, self.hardware_changes)

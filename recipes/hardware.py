@@ -30,7 +30,7 @@ class Hardware(Section):
     nodes: Positive = Field(1, description="machines; more than one only inside a Slurm job (docs/slurm.md)")
     processes: Positive = Field(1, description="torchrun processes on each machine: one a GPU")
     threads: Positive | None = Field(None, description="CPU threads a process; default: all cores shared out")
-    micro_batch_size: Positive = Field(description="sequences a forward pass, at most: train/plan.py fits it to the batch")
+    micro_batch_size: Positive = Field(description="sequences a forward pass, at most: fitted to the batch and the memory")
     precision: Literal["fp32", "bf16"]
     attention: Literal["auto", "sdpa", "te"] = Field("auto", description="auto: Transformer Engine where it is installed, else torch")
     tensor_parallel: Positive = 1
@@ -42,6 +42,7 @@ class Hardware(Section):
     peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
     cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
     slurm: Slurm | None = None
+    memory_gb: float | None = Field(None, gt=0, description="of one device: the micro-batch is lowered until the estimate fits")
     gpu_hour_price: float | None = Field(None, gt=0, description="of one device, in any currency: for the cost of --dry-run")
     wandb_project: str | None = Field(None, min_length=1, description="log to Weights & Biases too; TensorBoard files are always written")
     engine: dict[EngineSection, dict[str, bool | int | float | str]] = Field(

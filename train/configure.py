@@ -59,7 +59,7 @@ def model_provider(recipe: Recipe, hardware: Hardware) -> GPTModelProvider:
         "position_embedding_type": "rope",
         "share_embeddings_and_output_weights": True,
     }
-    return GPTModelProvider(**shape, **kind, **_kernels(hardware, gpu), **_parallel(hardware))
+    return GPTModelProvider(**shape, **kind, **_kernels(hardware, gpu), **_parallel(recipe, hardware))
 
 
 def uses_transformer_engine(hardware: Hardware) -> bool:
@@ -68,15 +68,17 @@ def uses_transformer_engine(hardware: Hardware) -> bool:
     return hardware.device == "gpu" and (hardware.attention == "te" or (hardware.attention == "auto" and installed))
 
 
-def shards_optimizer(hardware: Hardware) -> bool:
-    """What the overlay asks for, where it can be resumed.
+def shards_optimizer(recipe: Recipe, hardware: Hardware) -> bool:
+    """What the overlay asks for, where it can be done and resumed.
+
+    Muon needs whole matrices.
 
     Megatron-Core's distributed optimizer around torch's own Adam (neither Transformer Engine nor apex there) cannot be loaded into an
     optimizer that has made no step, and gives all parameters one shared step counter (0.19.2, DistributedOptimizer.state_dict and
     load_state_dict).
     """
     installed = any(map(importlib.util.find_spec, ("transformer_engine", "apex")))
-    return hardware.distributed_optimizer and hardware.device == "gpu" and installed
+    return hardware.distributed_optimizer and recipe.pretrain.optimizer == "adamw" and hardware.device == "gpu" and installed
 
 
 def _kernels(hardware: Hardware, gpu: bool) -> dict[str, Any]:
@@ -95,7 +97,8 @@ def _kernels(hardware: Hardware, gpu: bool) -> dict[str, Any]:
     }
 
 
-def _parallel(hardware: Hardware) -> dict[str, Any]:
+def _parallel(recipe: Recipe, hardware: Hardware) -> dict[str, Any]:
+    """Raises RecipeError for what cannot be shared out."""
     te = uses_transformer_engine(hardware)
     if hardware.context_parallel > 1:
         raise RecipeError(
@@ -104,6 +107,15 @@ def _parallel(hardware: Hardware) -> dict[str, Any]:
             where="context_parallel in the overlay",
             fix="context_parallel: 1; sequences of the recipes fit one device. Share out the batch, or use tensor_parallel",
         )
+    shares = {
+        "model.kv_heads": (recipe.model.kv_heads, "tensor_parallel", hardware.tensor_parallel),
+        "model.ffn_hidden_size": (recipe.model.ffn_hidden_size, "tensor_parallel", hardware.tensor_parallel),
+        "tokenizer.vocab_size": (recipe.tokenizer.vocab_size, "tensor_parallel", hardware.tensor_parallel),
+        "model.layers": (recipe.model.layers, "pipeline_parallel", hardware.pipeline_parallel),
+    }
+    for name, (size, key, parts) in shares.items():
+        if size % parts:
+            raise RecipeError(f"{name} is {size}: {key} {parts} cannot share it out evenly", where=f"{key} in the overlay")
     return {
         "tensor_model_parallel_size": hardware.tensor_parallel,
         "pipeline_model_parallel_size": hardware.pipeline_parallel,
@@ -129,7 +141,7 @@ def training_config(plan: Plan) -> ConfigContainer:
         validation=ValidationConfig(eval_interval=10**9, eval_iters=0),  # train/evaluate.py measures bits per byte instead
         optimizer=_optimizer(recipe, hardware),
         scheduler=_schedule(recipe),
-        ddp=_data_parallel(hardware),
+        ddp=_data_parallel(recipe, hardware),
         dataset=_dataset(plan),
         logger=_logger(plan),
         tokenizer=TokenizerConfig(tokenizer_type="NullTokenizer", vocab_size=recipe.tokenizer.vocab_size),
@@ -153,9 +165,9 @@ def _fp32() -> MixedPrecisionConfig:
     return MixedPrecisionConfig(fp32=True, params_dtype=torch.float32, pipeline_dtype=torch.float32)
 
 
-def _data_parallel(hardware: Hardware) -> DistributedDataParallelConfig:
+def _data_parallel(recipe: Recipe, hardware: Hardware) -> DistributedDataParallelConfig:
     """Gradients travel while backward goes on, and updated weights while forward does, where several GPUs share the batch."""
-    sharded, overlap = shards_optimizer(hardware), hardware.device == "gpu" and hardware.replicas > 1
+    sharded, overlap = shards_optimizer(recipe, hardware), hardware.device == "gpu" and hardware.replicas > 1
     return DistributedDataParallelConfig(
         grad_reduce_in_fp32=True,
         use_distributed_optimizer=sharded,
@@ -184,7 +196,7 @@ def _logger(plan: Plan) -> LoggerConfig:
 def _optimizer(recipe: Recipe, hardware: Hardware) -> OptimizerConfig:
     pretrain = recipe.pretrain
     return OptimizerConfig(
-        optimizer="adam",
+        **_muon(recipe) if pretrain.optimizer == "muon" else {"optimizer": "adam"},
         lr=pretrain.learning_rate,
         min_lr=pretrain.min_learning_rate,
         weight_decay=pretrain.weight_decay,
@@ -193,8 +205,28 @@ def _optimizer(recipe: Recipe, hardware: Hardware) -> OptimizerConfig:
         adam_eps=1e-8,
         clip_grad=pretrain.clip_grad,
         bf16=hardware.precision == "bf16",
-        use_distributed_optimizer=shards_optimizer(hardware),
+        use_distributed_optimizer=shards_optimizer(recipe, hardware),
     )
+
+
+def _muon(recipe: Recipe) -> dict[str, Any]:
+    """Updates of the size of AdamW's: 0.2 x the root of a matrix's longer side (Liu et al. 2025, arXiv 2502.16982, section 2.2)."""
+    if importlib.util.find_spec("emerging_optimizers") is None:
+        raise RecipeError(
+            "emerging-optimizers, which holds Megatron's Muon, is not installed", where="pretrain.optimizer",
+            fix="install requirements/bridge.txt, or take adamw",
+        )  # fmt: skip
+    pretrain = recipe.pretrain
+    return {
+        "optimizer": "muon",
+        "muon_momentum": pretrain.muon.momentum,
+        "muon_nesterov": True,
+        "muon_scale_mode": "spectral",
+        "muon_extra_scale_factor": 0.2 * (pretrain.muon.learning_rate or pretrain.learning_rate) / pretrain.learning_rate,
+        "muon_num_ns_steps": 5,
+        "muon_tp_mode": "duplicated",  # a matrix that tensor parallelism cut is put together for its update
+        "muon_scalar_optimizer": "adam",
+    }
 
 
 def _schedule(recipe: Recipe) -> SchedulerConfig:

@@ -30,7 +30,7 @@ DECIDED: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
-def apply_settings(config: Any, settings: Mapping[str, Mapping[str, Any]]) -> None:
+def apply_settings(config: Any, settings: Mapping[Any, Mapping[str, Any]]) -> None:
     """Put them into Megatron-Bridge's ConfigContainer. Raises RecipeError for an unknown, decided or ill-typed one."""
     for section, values in settings.items():
         target = getattr(config, section)

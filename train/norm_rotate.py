@@ -61,5 +61,6 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         from train import norm_rotate_triton
 
-        mixed, *by_weights = norm_rotate_triton.backward(gradients, *ctx.saved_tensors, ctx.groups, ctx.eps)
-        return mixed, *by_weights, None, None, None, None
+        mixed, query_weight, key_weight, cos, sin = ctx.saved_tensors
+        found = norm_rotate_triton.backward(gradients, mixed, query_weight, key_weight, cos, sin, ctx.groups, ctx.eps)
+        return *found, None, None, None, None

@@ -51,10 +51,18 @@ def _train(plan: Plan, watchers: list[Any]) -> None:
     register(plan.folder, plan.blend["prefixes"])
     config = training_config(plan)
     if os.environ.get("RANK", "0") == "0":
-        kernels = "Transformer Engine" if uses_transformer_engine(plan.hardware) else "torch attention"
-        print(f"engine: {kernels}, {plan.hardware.precision}, micro-batch {plan.micro_batch_size} x {plan.hardware.world_size}", flush=True)
+        print(f"engine: {_description(plan, uses_transformer_engine(plan.hardware))}", flush=True)
     watch = Watch(plan.recipe.pretrain)
     pretrain(config, forward_step_for(watch), callbacks=[Recorder(plan, watch), *watchers])
+
+
+def _description(plan: Plan, transformer_engine: bool) -> str:
+    """Kernels, precision, batch and how the model is shared out."""
+    hardware = plan.hardware
+    kernels = "Transformer Engine" if transformer_engine else "torch attention"
+    shared = {"tensor": hardware.tensor_parallel, "pipeline": hardware.pipeline_parallel}
+    parts = "".join(f", {name} parallel {size}" for name, size in shared.items() if size > 1)
+    return f"{kernels}, {hardware.precision}, micro-batch {plan.micro_batch_size} x {hardware.replicas}{parts}"
 
 
 def _collect_write_results_here() -> None:
