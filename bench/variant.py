@@ -41,8 +41,8 @@ class Request:
     def read(cls, folder: Path) -> Self:
         """What bench/throughput.py wrote."""
         values = json.loads((folder / REQUEST).read_bytes())
-        lists: dict[str, Any] = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-        return cls(**{**values, **lists})
+        read: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(**read)
 
     @property
     def all_steps(self) -> int:
@@ -57,6 +57,7 @@ class Request:
             "pretrain.evaluate_every": _FAR,
             "pretrain.checkpoint_every": _FAR,
             "pretrain.sample_tokens": 1,
+            "pretrain.questions": 0,  # the tokenizer of write_index has no words for them
         }
         recipe = load_recipe(Path(self.recipe), [*self.changes, *(f"{key}={value}" for key, value in own.items())])
         return recipe, load_hardware(self.overlay, self.hardware_changes)
@@ -107,10 +108,10 @@ def figures(recipe: Recipe, hardware: Hardware, times: dict[str, Any]) -> dict[s
     median = statistics.median(seconds)
     quarters = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else [median] * 3
     flops = flops_per_token(recipe)
-    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.processes
+    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     return {
         "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
-        "processes": hardware.processes,
+        "processes": hardware.world_size,
         "precision": hardware.precision,
         "tokens_per_step": tokens,
         "timed_steps": len(seconds),

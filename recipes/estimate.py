@@ -35,9 +35,9 @@ def estimate(recipe: Recipe, hardware: Hardware) -> Estimate:
     step = pretrain.global_batch_size * pretrain.sequence_length
     tokens = (pretrain.phases[0].steps * step, pretrain.phases[1].steps * step)
     flops = float(flops_per_token(recipe)) * sum(tokens)
-    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.processes
+    peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     hours = peak and flops / (peak * ASSUMED_MFU) / 3600
-    price = hardware.gpu_hour_price and hardware.gpu_hour_price * hardware.processes
+    price = hardware.gpu_hour_price and hardware.gpu_hour_price * hardware.world_size
     memory = memory_of(recipe, hardware, micro_batch_of(recipe, hardware))
     return Estimate(parameters, tokens, flops, memory, hours, hours and price and hours * price)
 
@@ -51,9 +51,9 @@ def micro_batch_of(recipe: Recipe, hardware: Hardware) -> int:
         recipe.pretrain.global_batch_size,
         hardware.tensor_parallel * hardware.pipeline_parallel * hardware.context_parallel,
     )
-    if hardware.processes % model_parallel or batch % hardware.replicas:
+    if hardware.world_size % model_parallel or batch % hardware.replicas:
         raise RecipeError(
-            f"{hardware.processes} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
+            f"{hardware.world_size} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
             where="pretrain.global_batch_size",
             fix="another overlay (--hw), or a global batch that is a multiple of the copies of the model",
         )

@@ -24,10 +24,11 @@ class Slurm(Section):
 
 
 class Hardware(Section):
-    """One machine shape."""
+    """One machine shape, and how many of them."""
 
     device: Literal["cpu", "gpu"]
-    processes: Positive = Field(1, description="torchrun processes on this machine: one a GPU")
+    nodes: Positive = Field(1, description="machines; more than one only inside a Slurm job (docs/slurm.md)")
+    processes: Positive = Field(1, description="torchrun processes on each machine: one a GPU")
     threads: Positive | None = Field(None, description="CPU threads a process; default: all cores shared out")
     micro_batch_size: Positive = Field(description="sequences a forward pass, at most: fitted to the batch and the memory")
     precision: Literal["fp32", "bf16"]
@@ -51,7 +52,7 @@ class Hardware(Section):
     @property
     def replicas(self) -> int:
         """Copies of the model, which share the global batch."""
-        return self.processes // (self.tensor_parallel * self.pipeline_parallel * self.context_parallel)
+        return self.world_size // (self.tensor_parallel * self.pipeline_parallel * self.context_parallel)
 
     @model_validator(mode="after")
     def _async_needs_gpu(self) -> Self:
@@ -63,6 +64,11 @@ class Hardware(Section):
     def saves_asynchronously(self) -> bool:
         """What the overlay asks for, or on a GPU."""
         return self.device == "gpu" if self.async_save is None else self.async_save
+
+    @property
+    def world_size(self) -> int:
+        """Processes on all machines together."""
+        return self.nodes * self.processes
 
 
 def default_overlay() -> str:

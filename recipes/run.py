@@ -4,7 +4,6 @@ python -m recipes.run RECIPE.yaml STAGE|all|status [--phase N] [--hw OVERLAY] [-
 """
 
 import argparse
-import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,9 @@ from pathlib import Path
 from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
+from kishi.full_disk import is_full_disk
+from kishi.processes import take_forks_along
+from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
 from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
@@ -25,7 +27,7 @@ COMMANDS = ("all", "status", "pretrain", *ALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line."""
+    """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line, 75 stopped by a signal (docs/slurm.md)."""
     try:
         options = _parse(arguments)
         changes, hardware_changes = split_changes(options.set)
@@ -35,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KishiError as error:
         print(error.message(), file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
+        return 1
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -96,7 +98,7 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
         f"{recipe.name}: {found.parameters / 1e6:.2f}M parameters, {sum(found.tokens):,} training tokens, {found.flops:.3g} FLOPs"
     )
     console.print(f"phase 1: {found.tokens[0]:,} tokens, phase 2: {found.tokens[1]:,}")
-    console.print(f"on {hardware.processes} x {hardware.device}, {hardware.precision}, micro-batch {micro_batch_of(recipe, hardware)}")
+    console.print(f"on {_devices(hardware)}, {hardware.precision}, micro-batch {micro_batch_of(recipe, hardware)}")
     console.print(f"pretraining needs about {found.memory / 1e9:.1f} GB on each, without what the libraries take")
     if found.hours is not None:
         console.print(f"and {found.hours:.3g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
@@ -107,5 +109,12 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
         console.print(f"  {stage.name}: {word} ({why}) -> {folder_of(recipe, stage.name)}")
 
 
+def _devices(hardware: Hardware) -> str:
+    one = f"{hardware.world_size} x {hardware.device}"
+    return f"{hardware.nodes} machines with {one} each" if hardware.nodes > 1 else one
+
+
 if __name__ == "__main__":
+    take_forks_along()
+    end_on_stop()
     sys.exit(main())

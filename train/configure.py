@@ -136,6 +136,7 @@ def training_config(plan: Plan) -> ConfigContainer:
             micro_batch_size=plan.micro_batch_size,
             manual_gc=True,
             manual_gc_interval=100,
+            exit_signal_handler=True,  # SIGTERM to one worker: all save after the same step and end (train/stop.py)
         ),
         validation=ValidationConfig(eval_interval=10**9, eval_iters=0),  # train/evaluate.py measures bits per byte instead
         optimizer=_optimizer(recipe, hardware),

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from megatron.bridge.training.callbacks import Callback, CallbackContext
+from megatron.bridge.training.train import force_param_sync, should_disable_forward_pre_hook
 
 from kishi import checkpoints
 from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import Row, append_row, forget_after, read_rows
-from train import retention
+from train import retention, stop
 from train.evaluate import Evaluation
 from train.plan import Plan
 from train.spikes import Watch
@@ -74,6 +75,8 @@ class Recorder(Callback):
         self._append(METRICS, {**row, "tokens_per_second": round(tokens / seconds), "seconds": round(seconds, 4)})
         if step % self.pretrain.evaluate_every == 0 or step == self.plan.last_step:
             self._evaluate(context, step)
+        if self._first_rank:
+            stop.obey(self.plan.folder)
 
     def _skipped(self, context: CallbackContext, step: int, loss: float) -> None:
         """The batch is used up, so the schedule goes on. A checkpoint of now is not kept: this step's fault may be the weights'."""
@@ -115,7 +118,17 @@ class Recorder(Callback):
             append_row(self.plan.folder / name, row)
 
     def _evaluate(self, context: CallbackContext, step: int) -> None:
+        _gather_weights(context)
         row, samples = self.evaluation.measure(context.model[0], step)
         self._append(METRICS, row)
         for sample in samples:
             self._append(SAMPLES, sample)
+
+
+def _gather_weights(context: CallbackContext) -> None:
+    """Where that is overlapped with the next step's forward pass, a process has only its own share of the new weights by now."""
+    config = context.state.cfg
+    if should_disable_forward_pre_hook(
+        config.ddp.use_megatron_fsdp, config.optimizer.use_distributed_optimizer, config.ddp.overlap_param_gather
+    ):
+        force_param_sync(context.model, optimizer=context.optimizer)

@@ -1,5 +1,6 @@
 """One process of pretraining, under torchrun: `torchrun --nproc-per-node N -m train.worker PLAN.json`."""
 
+import logging
 import os
 import queue
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kishi.processes import die_with_parent
-from train import failure
+from train import failure, stop
 from train.plan import Plan
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ def main(path: str, watcher: Callable[[Plan], Any] | None = None) -> None:
     `watcher` makes one more callback for Megatron-Bridge, inside of the engine.
     """
     die_with_parent()
+    stop.warning_means_stop()
     plan = Plan.load(Path(path))
     try:
         from train.cpu_engine import engine
 
         with engine():
             _train(plan, [watcher(plan)] if watcher else [])
+    except SystemExit:  # Megatron-Bridge after it has saved on a signal
+        raise
     except BaseException as error:
         failure.write(plan.folder, error)
         raise
@@ -43,6 +47,7 @@ def _train(plan: Plan, watchers: list[Any]) -> None:
     set_threads(plan.hardware)
     if not plan.hardware.saves_asynchronously:
         _collect_write_results_here()
+    _report_no_wanted_end()
     register(plan.folder, plan.blend["prefixes"])
     config = training_config(plan)
     if os.environ.get("RANK", "0") == "0":
@@ -65,6 +70,16 @@ def _collect_write_results_here() -> None:
     from megatron.core.dist_checkpointing.strategies import filesystem_async
 
     filesystem_async._results_queue = queue.Queue()
+
+
+def _report_no_wanted_end() -> None:
+    """Megatron-Bridge ends a run that a signal stopped by SystemExit, and its own clean-up then reports that as a failure, at length."""
+
+    def failed(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, SystemExit) or isinstance(error and error.__context__, SystemExit))
+
+    logging.getLogger("megatron.bridge.training.pretrain").addFilter(failed)
 
 
 def forward_step_for(watch: "Watch") -> Callable[..., Any]:

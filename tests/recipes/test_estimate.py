@@ -37,6 +37,7 @@ def test_memory_falls_with_the_micro_batch_and_with_processes_that_share_the_opt
     one = estimate(RECIPE, H100).memory
     smaller = estimate(RECIPE, H100.model_copy(update={"micro_batch_size": 8})).memory
     two = estimate(RECIPE, H100.model_copy(update={"processes": 2})).memory
+    assert two == estimate(RECIPE, H100.model_copy(update={"nodes": 2})).memory
     assert smaller < one and one - two == pytest.approx(6 * estimate(RECIPE, H100).parameters)  # half of 12 bytes a parameter
     kept = 4 * 1024 + 2 * 2 * (16 + 8 + 8) * 64 // 2 + 16 * 64 + 3 * 2816  # norms, projection and its rotated form, attention, FFN
     assert one == pytest.approx(18 * estimate(RECIPE, H100).parameters + 16 * 2048 * 2 * (24 * kept + 65408))
@@ -53,6 +54,11 @@ def test_cost_is_hours_of_all_devices() -> None:
     two = load_hardware("2xh100", ["gpu_hour_price=3"])
     found = estimate(RECIPE, two)
     assert found.hours and found.cost == pytest.approx(found.hours * 6) and estimate(RECIPE, H100).cost is None
+
+
+def test_hours_fall_with_all_processes_on_all_machines() -> None:
+    sixteen = load_hardware("2x8xh100")
+    assert sixteen.world_size == 16 and estimate(RECIPE, sixteen).hours == pytest.approx((estimate(RECIPE, H100).hours or 0) / 16)
 
 
 def test_no_hours_without_a_peak() -> None:

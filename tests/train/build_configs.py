@@ -33,7 +33,7 @@ def build(path: Path, hardware: Hardware, *changes: str) -> Any:
     """As `megatron.bridge.training.pretrain.pretrain` does before it starts."""
     from train.configure import training_config
 
-    os.environ["WORLD_SIZE"] = str(hardware.processes)
+    os.environ["WORLD_SIZE"] = str(hardware.world_size)
     blend = {"prefixes": ["dirty/kk-00000"], "weights": [1]}
     plan = Plan(load_recipe(path, changes), hardware, 1, Path("runs/x"), Path("runs/index"), None, 0, blend)
     config = training_config(plan)
@@ -41,6 +41,11 @@ def build(path: Path, hardware: Hardware, *changes: str) -> Any:
     config.mixed_precision.setup(config.model, config.optimizer, config.ddp)
     config.validate()
     return config
+
+
+def shareable(path: Path, hardware: Hardware) -> bool:
+    """A batch of the tiny recipe is smaller than the largest overlays."""
+    return load_recipe(path).pretrain.global_batch_size % hardware.replicas == 0
 
 
 def facts(config: Any) -> dict[str, Any]:
@@ -85,7 +90,8 @@ def main() -> None:
 
         with patch("importlib.util.find_spec", lambda name: ModuleSpec(name, None) if name == "transformer_engine" else find(name)):
             for overlay in sorted(path.stem for path in OVERLAYS.glob("*.yaml")):
-                found[overlay] = {path.stem: facts(build(path, load_hardware(overlay))) for path in RECIPES}
+                hardware = load_hardware(overlay)
+                found[overlay] = {path.stem: facts(build(path, hardware)) for path in RECIPES if shareable(path, hardware)}
             shared = Hardware(device="gpu", processes=8, micro_batch_size=4, precision="bf16", tensor_parallel=2, pipeline_parallel=2)
             parallel = build(Path("recipes/kishi-350m.yaml"), shared)
             muon = build(Path("recipes/kishi-350m.yaml"), load_hardware("8xh100"), "pretrain.optimizer=muon")

@@ -35,6 +35,7 @@ def test_bridge_accepts_every_overlay_with_every_recipe(found: dict[str, Any]) -
     for overlay, recipes in found["overlays"].items():
         hardware = load_hardware(overlay)
         gpu = hardware.device == "gpu"
+        assert {"kishi-200m", "kishi-350m", "kishi-500m"} <= recipes.keys()
         for name, facts in recipes.items():
             recipe = load_recipe(Path(f"recipes/{name}.yaml"))
             assert facts["global_batch"] == recipe.pretrain.global_batch_size and facts["global_batch"] % facts["shares"] == 0

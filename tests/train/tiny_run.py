@@ -65,9 +65,28 @@ def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str, al
         time.sleep(0.0005)
     (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
     process.wait()
+    wait_for_none_left(runs)
+
+
+def stop_when(runs: Path, stage: str, moment: Callable[[], bool], number: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
+    """Start the stage and send the signal to its process group as soon as `moment()` is true; returns when none of it is left."""
+    process = subprocess.Popen(
+        command(stage, "--hw", "cpu", *more), env=environment(runs), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    while not moment():
+        assert process.poll() is None, "it ended before the moment came"
+        time.sleep(0.0005)
+    os.killpg(process.pid, number)
+    out, err = process.communicate()
+    wait_for_none_left(runs)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_for_none_left(runs: Path) -> None:
     deadline = time.monotonic() + 10
     while alive := _processes_naming(str(runs)):
-        assert time.monotonic() < deadline, f"left over after the kill: {alive}"
+        assert time.monotonic() < deadline, f"left over: {alive}"
         time.sleep(0.01)
 
 
