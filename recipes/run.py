@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
 from kishi.full_disk import is_full_disk
+from kishi.processes import take_forks_along
 from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
 from recipes.hardware import Hardware, default_overlay
@@ -114,5 +115,6 @@ def _devices(hardware: Hardware) -> str:
 
 
 if __name__ == "__main__":
+    take_forks_along()
     end_on_stop()
     sys.exit(main())

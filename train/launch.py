@@ -94,6 +94,8 @@ def _environment(plan: Plan) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0))
     threads = plan.hardware.threads or max(1, cores // plan.hardware.processes)
     settings = {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
+    if plan.hardware.tensor_parallel > 1:
+        settings["CUDA_DEVICE_MAX_CONNECTIONS"] = "1"  # Megatron counts on kernels starting in the order in which they were asked for
     if plan.hardware.device == "cpu":
         settings |= {"TORCHDYNAMO_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}
     return {**os.environ, **settings}
