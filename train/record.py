@@ -91,7 +91,7 @@ class Recorder(Callback):
         if step != self.plan.last_step:
             self.doubtful.add(step)
         if self._first_rank:
-            print(f"step {step} skipped: {self.watch.fault}", flush=True)
+            print(f"engine: step {step} skipped: {self.watch.fault}", flush=True)  # train/launch.py shows such lines
         if context.scheduler:
             context.scheduler.step(increment=self.pretrain.global_batch_size)
 
