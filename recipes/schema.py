@@ -209,6 +209,15 @@ class Spike(Section):
     skips_in_a_row: Positive = Field(10, description="more than so many steps skipped one after the other stop the run")
 
 
+class Muon(Section):
+    """Muon for the matrices of the layers; embedding and norms keep AdamW. Momentum, steps and factor: arXiv 2502.16982."""
+
+    learning_rate: float | None = Field(
+        None, gt=0, description="of the matrices; default: pretrain.learning_rate, as updates have the size of AdamW's (factor 0.2)"
+    )
+    momentum: Share = 0.95
+
+
 class Pretrain(Section):
     """Warm-up-stable-decay over two phases that share one optimiser state."""
 
@@ -218,6 +227,8 @@ class Pretrain(Section):
     min_learning_rate: float = Field(0.0, ge=0, description="reached at the end of phase 2")
     warmup_steps: Annotated[int, Field(ge=0)]
     weight_decay: float = Field(0.1, ge=0)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    muon: Muon = Muon()
     adam_beta1: Share = 0.9
     adam_beta2: Share = 0.95
     clip_grad: float = Field(1.0, gt=0)

@@ -5,6 +5,7 @@ import math
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import Row
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
 from train.multiple_choice import MultipleChoice
+from train.parallel_logits import from_logits, gather_weights
 from train.plan import Plan
 
 _BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
@@ -47,6 +49,7 @@ class Evaluation:
 
     def measure(self, model: Any, step: int) -> tuple[Row, list[Row]]:
         """The row of `metrics.jsonl` and those of `samples.jsonl`; all processes must call it. Raises KishiError at what is not finite."""
+        gather_weights(model)
         model.eval()
         row: Row = {"step": step, "phase": self._plan.phase}
         for tier, languages in self._documents.items():
@@ -100,14 +103,6 @@ def _check_finite(row: Row, plan: Plan) -> None:
         )
 
 
-@torch.no_grad()
-def logits_of(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """(batch, length) ids -> (batch, length, vocabulary) in fp32; works for tensor parallelism of one."""
-    positions = torch.arange(tokens.size(1), device=tokens.device).expand_as(tokens)
-    result: torch.Tensor = model(tokens, positions, None)
-    return result.float()
-
-
 def negative_log_likelihoods(model: Any, cut: Sequence[Window]) -> list[float]:
     """Nats over the scored tokens of each window; data-parallel processes share the windows and all get the whole list."""
     device = next(model.parameters()).device
@@ -116,12 +111,16 @@ def negative_log_likelihoods(model: Any, cut: Sequence[Window]) -> list[float]:
     found = torch.zeros(len(cut), dtype=torch.float64, device=device)
     for batch in batches(cut[rank::size], _BATCH_TOKENS):
         inputs, targets = (torch.tensor(rows, device=device) for rows in padded(batch, SPECIAL_IDS[PAD], _IGNORE))
-        losses = cross_entropy(logits_of(model, inputs).flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="none")
+        losses = from_logits(model, inputs, partial(_losses, targets=targets)).to(device)
         found[[places[id(window)] for window in batch]] = losses.view_as(targets).double().sum(1)
     if size > 1:
         torch.distributed.all_reduce(found, group=parallel_state.get_data_parallel_group())
     result: list[float] = found.tolist()
     return result
+
+
+def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="none")
 
 
 def sample(model: Any, prompt: list[int], count: int, length: int) -> list[int]:
@@ -130,7 +129,7 @@ def sample(model: Any, prompt: list[int], count: int, length: int) -> list[int]:
     ids = [SPECIAL_IDS[END_OF_TEXT], *prompt]
     for _ in range(count):
         window = torch.tensor([ids[-length:]], device=device)
-        following = int(logits_of(model, window)[0, -1].argmax())
+        following = int(from_logits(model, window, lambda logits: logits[0, -1].argmax()))
         if following == SPECIAL_IDS[END_OF_TEXT]:
             break
         ids.append(following)

@@ -12,7 +12,7 @@ from megatron.bridge.training.train import force_param_sync, should_disable_forw
 from kishi import checkpoints
 from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import Row, append_row, forget_after, read_rows
-from train import retention
+from train import retention, stop
 from train.evaluate import Evaluation
 from train.plan import Plan
 from train.spikes import Watch
@@ -75,6 +75,8 @@ class Recorder(Callback):
         self._append(METRICS, {**row, "tokens_per_second": round(tokens / seconds), "seconds": round(seconds, 4)})
         if step % self.pretrain.evaluate_every == 0 or step == self.plan.last_step:
             self._evaluate(context, step)
+        if self._first_rank:
+            stop.obey(self.plan.folder)
 
     def _skipped(self, context: CallbackContext, step: int, loss: float) -> None:
         """The batch is used up, so the schedule goes on. A checkpoint of now is not kept: this step's fault may be the weights'."""

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from kishi.jsonl import Row
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
 from tests.train import tiny_run
+from tests.train.tiny_run import PHASE1, PHASE2
 from train.pretrain import run_phase1, run_phase2
 
 LOSS_TOLERANCE = 1e-4  # nats: sums are added up in another order; 1e-6 was measured
@@ -39,6 +41,15 @@ def test_a_phase_goes_on_with_more_and_with_fewer_processes(undisturbed: Path, c
         if overlay == "cpu-2":
             rewind(runs, 12)
     assert "up to date" in tiny_run.run(runs, "pretrain-phase1", "--hw", "cpu-2").stdout  # where it runs decides nothing
+
+
+def test_two_processes_go_on_from_one_and_stop_together_with_the_same_curve(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
+    runs = copy_of("data", "tokenizer", "index", "pretrain-phase1")
+    first = tiny_run.stop_when(runs, "pretrain-phase2", lambda: tiny_run.last_step(runs, 2) > 0, signal.SIGUSR1, "--hw", "cpu-2")
+    assert first.returncode == 75 and f"of {PHASE1 + PHASE2} steps are saved" in first.stderr
+    done = tiny_run.run(runs, "pretrain-phase2", "--hw", "cpu-2")
+    assert done.returncode == 0, done.stderr
+    compare(tiny_run.metrics(runs, 2), tiny_run.metrics(undisturbed, 2))
 
 
 def compare(found: list[Row], expected: list[Row]) -> None:

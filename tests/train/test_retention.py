@@ -46,6 +46,7 @@ def test_what_is_not_whole_is_named_removed_and_never_pointed_at(three: Path, na
     else:
         path.write_bytes(content)
     assert fault(folder_of(three, 12)) == why
+    assert whole(three) == [4, 8] and folder_of(three, 12).exists()
     assert repair(three) == (8, [f"iter_0000012 {why}"])
     assert (three / TRACKER).read_text() == "8" and (three / TRAIN_STATE).read_bytes() == b"train_state.pt 8"
     assert not folder_of(three, 12).exists()
