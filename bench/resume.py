@@ -1,6 +1,7 @@
 """Pretraining killed with SIGKILL and started again, beside an undisturbed run, on this machine's engine.
 
     python -m bench.resume recipes/kishi-tiny.yaml --hw 1xh100 --kill-after 55 --out RECORD
+    python -m bench.resume recipes/kishi-tiny.yaml --hw 2xh100 --again-on 1xh100 --out RECORD
 
 Needs the recipe's data, tokenizer and index stages to be done. Each run has a copy of the working folder in a temporary place. Where
 Transformer Engine is installed, a third run leaves it out, so that the two attention paths stand side by side.
@@ -105,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="kill pretraining, start it again, compare")
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--hw", required=True)
+    parser.add_argument("--again-on", help="overlay that the killed run goes on with, e.g. fewer processes; default: the same")
     parser.add_argument("--kill-after", type=int, default=55, help="steps")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -116,8 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = train(whole, options.recipe, options.hw)
         result["undisturbed"] = {**figures(metrics["undisturbed"]), "seconds": seconds}
         killed_at = train_and_kill(cut, options.recipe, options.hw, run, options.kill_after)
-        train(cut, options.recipe, options.hw)
-        result["killed"] = {**figures(metrics["killed"]), "killed_after_steps": killed_at}
+        train(cut, options.recipe, options.again_on or options.hw)
+        result["killed"] = {**figures(metrics["killed"]), "killed_after_steps": killed_at, "went_on_with": options.again_on or options.hw}
         result["largest_loss_difference"] = largest_difference(losses(metrics["undisturbed"]), losses(metrics["killed"]))
         if find_spec("transformer_engine"):
             plain = copy_of(Path(temporary), "torch", run)

@@ -4,7 +4,7 @@ Reading a file into these models, and the messages for faults, are in `loading.p
 kernels) is in `hardware.py`.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -221,6 +221,10 @@ class Muon(Section):
 class Pretrain(Section):
     """Warm-up-stable-decay over two phases that share one optimiser state."""
 
+    WATCHING: ClassVar[set[str]] = {  # keys that change nothing of the model: they may be changed in the middle of a run
+        *("evaluate_every", "heldout_documents", "questions", "sample_tokens", "sample_prompts", "checkpoint_every", "keep")
+    }
+
     sequence_length: Positive
     global_batch_size: Positive = Field(description="sequences a step, over all GPUs")
     learning_rate: float = Field(gt=0)
@@ -317,8 +321,11 @@ class Recipe(Section):
     eval: Evaluation
 
     def part(self, dotted: str) -> Any:
-        """What stands at a place, as in a JSON file: `eval.tasks` is the `tasks` of `eval`. Raises KeyError."""
-        value: Any = self.model_dump(mode="json")
+        """What stands at a place, as in a JSON file: `eval.tasks` is the `tasks` of `eval`. Raises KeyError.
+
+        Left out is what only watches pretraining: a part decides what a stage makes.
+        """
+        value: Any = self.model_dump(mode="json", exclude={"pretrain": Pretrain.WATCHING})
         for key in dotted.split("."):
             value = value[key]
         return value

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from megatron.bridge.training.callbacks import Callback, CallbackContext
-from megatron.bridge.training.train import force_param_sync, should_disable_forward_pre_hook
 
 from kishi import checkpoints
 from kishi.errors import ArtefactError, KishiError
@@ -93,7 +92,7 @@ class Recorder(Callback):
         if step != self.plan.last_step:
             self.doubtful.add(step)
         if self._first_rank:
-            print(f"step {step} skipped: {self.watch.fault}", flush=True)
+            print(f"engine: step {step} skipped: {self.watch.fault}", flush=True)  # train/launch.py shows such lines
         if context.scheduler:
             context.scheduler.step(increment=self.pretrain.global_batch_size)
 
@@ -118,17 +117,7 @@ class Recorder(Callback):
             append_row(self.plan.folder / name, row)
 
     def _evaluate(self, context: CallbackContext, step: int) -> None:
-        _gather_weights(context)
         row, samples = self.evaluation.measure(context.model[0], step)
         self._append(METRICS, row)
         for sample in samples:
             self._append(SAMPLES, sample)
-
-
-def _gather_weights(context: CallbackContext) -> None:
-    """Where that is overlapped with the next step's forward pass, a process has only its own share of the new weights by now."""
-    config = context.state.cfg
-    if should_disable_forward_pre_hook(
-        config.ddp.use_megatron_fsdp, config.optimizer.use_distributed_optimizer, config.ddp.overlap_param_gather
-    ):
-        force_param_sync(context.model, optimizer=context.optimizer)

@@ -34,6 +34,18 @@ ONE = Stage("one", "here:first", (), ("gguf",))
 TWO = Stage("two", "here:second", ("one",), ())
 
 
+def test_what_only_watches_pretraining_makes_no_stage_stale() -> None:
+    """A run of days must not begin anew because another checkpoint is to be kept."""
+
+    def section(*sets: str) -> dict[str, Any]:
+        return ALL["pretrain-phase1"].section(load_recipe(Path("recipes/kishi-tiny.yaml"), sets))
+
+    watching = ("evaluate_every=7", "checkpoint_every=7", "keep.every=3", "questions=0", "heldout_documents=5", "sample_tokens=3")
+    assert section(*(f"pretrain.{setting}" for setting in watching)) == section()
+    for setting in ("learning_rate=0.1", "on_divergence=stop", "spike.factor=3", "phases.0.steps=121"):
+        assert section(f"pretrain.{setting}") != section(), setting
+
+
 @pytest.fixture(autouse=True)
 def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls.clear()

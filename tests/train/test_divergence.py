@@ -20,7 +20,7 @@ from train import failure
 from train.plan import Plan
 
 HERE = {
-    "pretrain.spike.window": 8,
+    "pretrain.spike.window": 4,
     "pretrain.spike.factor": 2,
     "pretrain.spike.skips_in_a_row": 2,
     "pretrain.checkpoint_every": 3,
