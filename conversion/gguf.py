@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import safe_open
 
 from kishi.errors import ArtefactError
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS, TURN_END
+from kishi.special_tokens import END_OF_TEXT, PAD, TURN_END, ids_in
 
 ARCHITECTURE = gguf.MODEL_ARCH.QWEN3
 PRE_TOKENIZER = "qwen35"  # llama.cpp's name of these patterns: Qwen3.5's own, and the one with contractions spelt out that it compiles
@@ -116,22 +116,18 @@ def _add_tokenizer(writer: gguf.GGUFWriter, source: Path, size: int) -> None:
     tokenizer = _read_json(source / "tokenizer.json")
     check_pre_tokenizer(tokenizer, source / "tokenizer.json")
     tokens, types = vocabulary(tokenizer, size)
-    for token in (END_OF_TEXT, PAD, TURN_END):
-        if tokens[SPECIAL_IDS[token]] != token:
-            raise ArtefactError(
-                f"{token} is not at id {SPECIAL_IDS[token]}", where=source / "tokenizer.json", fix="train the tokenizer again"
-            )
+    special = ids_in(source)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(PRE_TOKENIZER)
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]])
     # a chat model ends with its turn; llama.cpp also ends at <|endoftext|>, which it knows by its text
-    writer.add_eos_token_id(SPECIAL_IDS[TURN_END])
-    writer.add_eot_token_id(SPECIAL_IDS[TURN_END])
+    writer.add_eos_token_id(special[TURN_END])
+    writer.add_eot_token_id(special[TURN_END])
     # without an id llama.cpp would take 11 of GPT-2; it is never put before a text
-    writer.add_bos_token_id(SPECIAL_IDS[END_OF_TEXT])
-    writer.add_pad_token_id(SPECIAL_IDS[PAD])
+    writer.add_bos_token_id(special[END_OF_TEXT])
+    writer.add_pad_token_id(special[PAD])
     writer.add_add_bos_token(False)
     template = source / "chat_template.jinja"
     if template.is_file():

@@ -9,10 +9,10 @@ from megatron.core.datasets.indexed_dataset import IndexedDataset
 from torch.nn.functional import cross_entropy
 
 from kishi.bits_per_byte import Window, batches, bits_per_byte, padded, windows
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
 
 _BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
 _IGNORE = -100  # cross_entropy's own mark
+_FILLING = 0  # any token will do on the right, where causal attention cannot look
 
 
 @torch.no_grad()
@@ -28,7 +28,8 @@ def heldout_bits_per_byte(model: Any, index: Path, counts: dict[str, dict[str, i
     result = {}
     for language, count in counts.items():
         dataset = IndexedDataset(str(index / "heldout" / language))
-        cut = [w for n in range(len(dataset)) for w in windows(dataset[n].tolist()[:-1], SPECIAL_IDS[END_OF_TEXT], length)]
+        documents = (dataset[n].tolist() for n in range(len(dataset)))
+        cut = [window for ids in documents for window in windows(ids[:-1], ids[-1], length)]  # each ends with end-of-text
         rank, size = parallel_state.get_data_parallel_rank(), parallel_state.get_data_parallel_world_size()
         total = torch.tensor(_negative_log_likelihood(model, cut[rank::size]), dtype=torch.float64)
         if size > 1:
@@ -43,20 +44,20 @@ def _negative_log_likelihood(model: Any, cut: list[Window]) -> float:
     device = next(model.parameters()).device
     total = 0.0
     for batch in batches(cut, _BATCH_TOKENS):
-        inputs, targets = (torch.tensor(rows, device=device) for rows in padded(batch, SPECIAL_IDS[PAD], _IGNORE))
+        inputs, targets = (torch.tensor(rows, device=device) for rows in padded(batch, _FILLING, _IGNORE))
         logits = logits_of(model, inputs)
         total += float(cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="sum"))
     return total
 
 
-def sample(model: Any, prompt: list[int], count: int, length: int) -> list[int]:
+def sample(model: Any, prompt: list[int], count: int, length: int, end_of_text: int) -> list[int]:
     """Greedy continuation, end-of-text stops it."""
     device = next(model.parameters()).device
-    ids = [SPECIAL_IDS[END_OF_TEXT], *prompt]
+    ids = [end_of_text, *prompt]
     for _ in range(count):
         window = torch.tensor([ids[-length:]], device=device)
         following = int(logits_of(model, window)[0, -1].argmax())
-        if following == SPECIAL_IDS[END_OF_TEXT]:
+        if following == end_of_text:
             break
         ids.append(following)
     return ids[1:]

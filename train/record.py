@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import append_row, read_rows, write_rows
+from kishi.special_tokens import END_OF_TEXT
 from train import checkpoints
 from train.evaluate import heldout_bits_per_byte, sample
 from train.plan import Plan
@@ -97,7 +98,8 @@ class Recorder(Callback):
 
     def _sample(self, model: Any, prompt: str, length: int) -> str:
         ids = self.tokenizer.encode(prompt, add_special_tokens=False).ids
-        text: str = self.tokenizer.decode(sample(model, ids, self.pretrain.sample_tokens, length), skip_special_tokens=False)
+        written = sample(model, ids, self.pretrain.sample_tokens, length, self.tokenizer.token_to_id(END_OF_TEXT))
+        text: str = self.tokenizer.decode(written, skip_special_tokens=False)
         return text
 
 

@@ -102,7 +102,7 @@ def test_a_fast_encoder_with_other_ids_is_given_up_loudly(
     assert "gave other ids" in capsys.readouterr().out.replace("\n", " ")
 
 
-def test_a_tokenizer_with_other_special_ids_is_refused(data: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_without_the_special_tokens_is_refused(data: Path, tmp_path: Path) -> None:
     Tokenizer(models.BPE()).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(ArtefactError, match="special tokens"):
         index.run(job(tmp_path / "index", data=data, tokenizer=tmp_path))
