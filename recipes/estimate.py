@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from recipes.base import shape
 from recipes.hardware import Hardware
-from recipes.schema import Recipe
+from recipes.schema import Model, Recipe
 
 ASSUMED_MFU = 0.4  # share of the peak that training reaches: an assumption, said wherever hours are shown
 # Bytes a parameter: weights and gradients (fp32 gradients are kept for adding up), and what the optimizer holds (Adam's two moments, and in
@@ -28,19 +29,19 @@ class Estimate:
 
 def estimate(recipe: Recipe, hardware: Hardware) -> Estimate:
     """FLOPs are 6 a parameter and token, and 6 x layers x width x length a token for causal attention."""
-    model, pretrain = recipe.model, recipe.pretrain
+    model, pretrain = shape(recipe), recipe.pretrain
     parameters = model.parameters(recipe.tokenizer.vocab_size)
     step = pretrain.global_batch_size * pretrain.sequence_length
     tokens = (pretrain.phases[0].steps * step, pretrain.phases[1].steps * step)
     attention = 6 * model.layers * model.attention_heads * model.head_dim * pretrain.sequence_length
     flops = float(6 * parameters + attention) * sum(tokens)
     peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.processes
-    return Estimate(parameters, tokens, flops, _memory(recipe, hardware, parameters), peak and flops / (peak * ASSUMED_MFU) / 3600)
+    return Estimate(parameters, tokens, flops, _memory(recipe, model, hardware, parameters), peak and flops / (peak * ASSUMED_MFU) / 3600)
 
 
-def _memory(recipe: Recipe, hardware: Hardware, parameters: int) -> int:
+def _memory(recipe: Recipe, model: Model, hardware: Hardware, parameters: int) -> int:
     """Bytes on one device, for tensor, pipeline and context parallelism that share out evenly. Without the allocator's own overhead."""
-    model, vocab = recipe.model, recipe.tokenizer.vocab_size
+    vocab = recipe.tokenizer.vocab_size
     weights, optimizer = _STATE_BYTES[hardware.precision]
     sharing = hardware.tensor_parallel * hardware.pipeline_parallel
     data_parallel = max(1, hardware.processes // (sharing * hardware.context_parallel))

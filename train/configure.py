@@ -25,13 +25,18 @@ from torch.nn.functional import silu
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 from train.attention import sdpa_layer_spec
+from train.base_model import base_provider
 from train.data_order import PhaseDatasetConfig
 from train.plan import Plan
 
 
-def model_provider(recipe: Recipe, hardware: Hardware) -> GPTModelProvider:
-    """A Qwen3-class model: RMSNorm, SwiGLU, RoPE, grouped-query attention, QK-norm, tied embeddings."""
+def model_provider(recipe: Recipe, hardware: Hardware, base: Path | None = None) -> GPTModelProvider:
+    """A Qwen3-class model: RMSNorm, SwiGLU, RoPE, grouped-query attention, QK-norm, tied embeddings; or the one of `base`'s config."""
     model, gpu = recipe.model, hardware.device == "gpu"
+    if base:
+        how = {"seq_length": recipe.pretrain.sequence_length, **_kernels(hardware, gpu), **_parallel(hardware)}
+        return base_provider(base, how)
+    assert model is not None
     shape: dict[str, Any] = {
         "num_layers": model.layers,
         "hidden_size": model.hidden_size,
@@ -105,7 +110,7 @@ def training_config(plan: Plan) -> ConfigContainer:
     recipe, hardware = plan.recipe, plan.hardware
     gpu = hardware.device == "gpu"
     return ConfigContainer(
-        model=model_provider(recipe, hardware),
+        model=model_provider(recipe, hardware, plan.base),
         train=TrainingConfig(
             train_iters=plan.last_step,
             global_batch_size=recipe.pretrain.global_batch_size,
@@ -127,6 +132,8 @@ def training_config(plan: Plan) -> ConfigContainer:
         checkpoint=CheckpointConfig(
             save=str(plan.checkpoints),
             load=str(plan.load_from) if plan.load_from else None,
+            # weights only, where `load` finds nothing: a base has no optimiser state
+            pretrained_checkpoint=str(plan.base / "checkpoints") if plan.base else None,
             save_interval=recipe.pretrain.checkpoint_every,
             ckpt_format="torch_dist",
             async_save=False,

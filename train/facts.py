@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kishi.jsonl import read_rows
+from recipes.base import shape
 from train.plan import SAMPLES_SEEN, Plan
 
 
@@ -22,7 +23,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "steps": plan.last_step,
         "tokens": steps[-1]["tokens"],
         "phase_tokens": phase_tokens,
-        "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
+        "parameters": shape(recipe).parameters(recipe.tokenizer.vocab_size),
         "loss": {"first": steps[0]["loss"], "last": steps[-1]["loss"]},
         "bits_per_byte": {"first": measured[0]["bits_per_byte"], "last": measured[-1]["bits_per_byte"]},
         "training_seconds": round(seconds, 1),
