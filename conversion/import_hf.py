@@ -34,12 +34,13 @@ def run(job: Job) -> dict[str, Any]:
 
 def convert(folder: Path, out: Path, texts: Sequence[list[int]]) -> dict[str, Any]:
     """Import the model in `folder`; `texts` are token ids. What a killed attempt left in `out` is not looked at."""
-    shape = read_shape(folder / "config.json", max(map(len, texts)))
+    shape = read_shape(folder / "config.json")
+    texts = [ids[: shape.longest] for ids in texts]
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     write_json(out / ".parity_ids.json", texts)
     with Console().status("converting"):
         worker.run("conversion.import_worker", [folder, out])
-    parity = check_parity(folder, list(texts), shape.rows, logits=out / ".logits.safetensors")
+    parity = check_parity(folder, texts, shape.rows, logits=out / ".logits.safetensors")
     for name in (".logits.safetensors", ".parity_ids.json"):
         (out / name).unlink()
     shutil.copyfile(folder / "config.json", out / "config.json")

@@ -15,7 +15,7 @@ HEAD = "lm_head.weight"
 def places(folder: Path) -> dict[str, Path]:
     """Name of each tensor -> the file that holds it."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob("model*.safetensors")):
         with safe_open(path, "pt") as tensors:
             found |= dict.fromkeys(tensors.keys(), path)
     return found
@@ -32,10 +32,11 @@ def check_same(folder: Path, weights: Iterable[tuple[str, Any]]) -> int:
     Raises ParityError when one is missing on either side, or differs in one bit.
     """
     seen: set[str] = set()
-    expected = places(folder)
-    if tied(folder):
-        expected.pop(HEAD, None)
+    expected, head = places(folder), HEAD if tied(folder) else None
+    expected.pop(head or "", None)
     for name, (weight, original) in _pairs(expected, weights):
+        if name == head:
+            continue
         if original is None:
             raise ParityError(f"Megatron's {name} is not in the folder", where=folder, fix="a weight was lost: get the model again")
         if original.shape != weight.shape or not bool((original == weight).all()):

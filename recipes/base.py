@@ -29,7 +29,7 @@ KINDS = {
 
 
 class BaseShape(Model):
-    """The shape of a base model: any width, heads tied to the embedding or not."""
+    """The shape of a base model: any width, a head tied to the embedding or not. `longest`: tokens that it reads at once."""
 
     hidden_size: Positive
     ffn_hidden_size: Positive
@@ -37,6 +37,7 @@ class BaseShape(Model):
     kind: Kind
     tied: bool
     rows: Positive
+    longest: Positive
 
     def parameters(self, vocab_size: int) -> int:
         """Number of weights with `vocab_size` rows, a tied embedding counted once."""
@@ -48,24 +49,28 @@ class BaseShape(Model):
 
 
 def shape(recipe: Recipe) -> Model:
-    """The recipe's own `model`, or that of its base. Raises ArtefactError, RecipeError as `read_shape`."""
+    """The recipe's own `model`, or that of its base. Raises ArtefactError, RecipeError as `base_shape`."""
     return recipe.model or base_shape(recipe)
 
 
 def base_shape(recipe: Recipe) -> BaseShape:
-    """From the `config.json` of the base, which a hub model is asked for first."""
+    """From the `config.json` of the base, which a hub model is asked for first. Raises RecipeError for a sequence longer than it reads."""
     assert recipe.base is not None
     path = _hub_file(recipe.base, "config.json") if recipe.base.hub else _local(recipe.base, ("config.json",)) / "config.json"
-    return read_shape(path, recipe.pretrain.sequence_length)
+    found, length = read_shape(path), recipe.pretrain.sequence_length
+    if length > found.longest:
+        raise RecipeError(
+            f"the base reads {found.longest} tokens at once, not {length}", where="pretrain.sequence_length", fix=f"at most {found.longest}"
+        )
+    return found
 
 
-def read_shape(path: Path, sequence_length: int) -> BaseShape:
-    """Raises RecipeError for an architecture that cannot be trained here, or a length that the base was not made for."""
+def read_shape(path: Path) -> BaseShape:
+    """Raises RecipeError for an architecture that cannot be trained here."""
     config = json.loads(path.read_bytes())
-    names = config.get("architectures") or ["no architecture"]
-    if names[0] not in KINDS:
-        raise RecipeError(f"{names[0]} cannot be trained on here", where=path, fix=f"a model of one of: {', '.join(KINDS)}")
-    _check_length(config, path, sequence_length)
+    name = (config.get("architectures") or ["no architecture"])[0]
+    if name not in KINDS:
+        raise RecipeError(f"{name} cannot be converted here", where=path, fix=f"a model of one of: {', '.join(KINDS)}")
     heads = config["num_attention_heads"]
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     return BaseShape(
@@ -77,18 +82,17 @@ def read_shape(path: Path, sequence_length: int) -> BaseShape:
         head_dim=config.get("head_dim") or config["hidden_size"] // heads,
         rope_theta=rope.get("rope_theta") or config.get("rope_theta") or 10_000.0,
         norm_eps=config["rms_norm_eps"],
-        kind=KINDS[names[0]],
+        kind=KINDS[name],
         tied=bool(config.get("tie_word_embeddings", False)),
         rows=config["vocab_size"],
+        longest=_longest(config),
     )
 
 
-def _check_length(config: dict[str, Any], path: Path, length: int) -> None:
-    """Attention here looks at the whole sequence, so a window that is shorter would be left out in silence."""
+def _longest(config: dict[str, Any]) -> int:
+    """Tokens at once. Attention here looks at the whole sequence, so one longer than a sliding window would be read in another way."""
     windowed = config.get("sliding_window") is not None and config.get("use_sliding_window", True)
-    most = min(config["max_position_embeddings"], config["sliding_window"] if windowed else length)
-    if length > most:
-        raise RecipeError(f"the base reads {most} tokens at once, not {length}", where="pretrain.sequence_length", fix=f"see {path}")
+    return min(config["max_position_embeddings"], config["sliding_window"]) if windowed else int(config["max_position_embeddings"])
 
 
 def folder(base: Base) -> Path:
@@ -98,7 +102,7 @@ def folder(base: Base) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        found = Path(snapshot_download(str(base.hub), revision=base.revision, allow_patterns=["*.json", "*.safetensors"]))
+        found = Path(snapshot_download(str(base.hub), revision=base.revision, allow_patterns=["*.json", "model*.safetensors"]))
     except Exception as error:  # the client raises errors of its own, of requests and of the system
         raise _not_from_hub(base, error) from error
     return _complete(found, FILES, weights=True)
@@ -131,8 +135,8 @@ def _local(base: Base, files: tuple[str, ...], weights: bool = False) -> Path:
 
 def _complete(path: Path, files: tuple[str, ...], weights: bool) -> Path:
     missing = [name for name in files if not (path / name).is_file()]
-    if weights and not any(path.glob("*.safetensors")):
-        missing.append("*.safetensors")
+    if weights and not any(path.glob("model*.safetensors")):
+        missing.append("model*.safetensors")
     if missing:
         raise ArtefactError(f"no {', no '.join(missing)} in the base model", where=path, fix="a Hugging Face folder with safetensors")
     return path

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from rich.console import Console
 from tokenizers import AddedToken, Tokenizer
@@ -77,18 +78,22 @@ def grown(old: Tokenizer, weights: dict[str, float], size: int, rows: int, sourc
         )
     if max(found.tokenizer.get_vocab().values()) != size - 1:
         raise ArtefactError("ids are not counted from 0 without gaps", where=source / "tokenizer.json", fix="this base cannot be expanded")
-    check_old_ids(old, found.tokenizer, [text for text in hard_texts() if not any(token in text for token in NAMED)])
+    composed = [normalize("NFC", text) for text in hard_texts()]
+    check_old_ids(old, found.tokenizer, [text for text in composed if not any(token in text for token in NAMED)])
     return Expansion(found.tokenizer, pieces | found.pieces)
 
 
 def _with_special_tokens(old: Tokenizer, source: Path) -> tuple[Tokenizer, dict[int, tuple[int, ...]]]:
-    """The base's tokenizer and those of Kishi's named tokens that it lacks, with what their rows begin as; no token put before a text.
+    """The base's tokenizer and those of Kishi's named tokens that it lacks, with what their rows begin as.
 
-    End-of-text begins as the base's own, others as the mean of the tokens that spell them.
+    End-of-text begins as the base's own, others as the mean of the tokens that spell them. No token is put before a text, and no NFC
+    normaliser is kept, which llama.cpp has not: composing letters belongs to the data stage.
     """
     content = json.loads(old.to_str())
     for token in content["added_tokens"]:
         token["special"] = token["special"] or token["content"] in NAMED  # text that spells it must stay text
+    if content["normalizer"] == {"type": "NFC"}:
+        content["normalizer"] = None
     if (content["post_processor"] or {}).get("type") != "ByteLevel":
         content["post_processor"] = None
     tokenizer = Tokenizer.from_str(json.dumps(content, ensure_ascii=False))

@@ -70,6 +70,7 @@ def context_vectors(documents: Sequence[Sequence[int]], size: int) -> Tensor:
 
 def _co_occurrences(documents: Sequence[Sequence[int]], size: int) -> Tensor:
     """Sparse (size, size): how often two tokens stand at most WINDOW apart, both ways."""
+    torch.sparse.check_sparse_tensor_invariants.disable()  # said out loud, or torch warns
     counts = torch.sparse_coo_tensor(size=(size, size)).coalesce()
     for group in batched(documents, _DOCUMENTS):
         lines = [torch.tensor(ids) for ids in group]
