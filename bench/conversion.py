@@ -3,9 +3,11 @@
     python -m bench.conversion recipes/kishi-tiny.yaml recipes/kishi-350m.yaml --out RECORD
 
 Weights are random, norms between 0.5 and 1.5, all in fp32. Both ways are the stages' own code. Needs 4 times the model's size on disk.
+The record keeps the figures of other recipes that it holds already.
 """
 
 import argparse
+import json
 import resource
 import shutil
 import tempfile
@@ -17,7 +19,7 @@ import torch
 from rich.console import Console
 from safetensors import safe_open
 
-from bench.record import write_record
+from bench.record import device, write_record
 from conversion import import_hf, worker
 from conversion.export_hf import check_parity, hugging_face_config
 from conversion.tensors import check_same, places
@@ -75,6 +77,7 @@ def round_trip(recipe: Recipe, work: Path) -> dict[str, Any]:
         "largest_logit": exported["largest_logit"],
         "tokens_compared": exported["tokens_compared"],
         "checkpoint_bytes": sum(path.stat().st_size for path in (megatron / "checkpoints").rglob("*") if path.is_file()),
+        "device": device(),
         "peak_memory_of_a_process_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     }
 
@@ -85,7 +88,8 @@ def main() -> None:
     parser.add_argument("recipes", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    figures: dict[str, Any] = {}
+    result = arguments.out / "result.json"
+    figures: dict[str, Any] = json.loads(result.read_bytes())["figures"] if result.is_file() else {}
     for path in arguments.recipes:
         work = Path(tempfile.mkdtemp())
         try:

@@ -143,25 +143,23 @@ class _Eod:
         self.unique_identifiers = {"class": "test"}
 
 
-@pytest.mark.parametrize(("size", "width"), [(65_472, 2), (65_536, 4)])
-def test_large_vocabularies_take_four_bytes_an_id(
-    data: Path, tmp_path: Path, size: int, width: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Ids on both sides of what two bytes hold; Megatron reads them as they were written."""
+def test_a_large_vocabulary_takes_four_bytes_an_id(data: Path, tmp_path: Path) -> None:
+    """Ids beyond what two bytes hold; Megatron reads them as they were written."""
     from megatron.core.datasets.indexed_dataset import IndexedDataset
 
+    assert [index.token_bytes(size) for size in (512, 65_472, 65_536, 167_680)] == [2, 2, 4, 4]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    filling = [f"{letters[n % 256]}{letters[n // 256 % 256]}{n}" for n in range(size - len(SPECIAL_TOKENS) - len(letters))]
+    filling = [f"{letters[n % 256]}{letters[n // 256 % 256]}{n}" for n in range(65_536)]
     vocabulary = {token: number for number, token in enumerate([*SPECIAL_TOKENS, *filling, *letters])}  # the letters have the last ids
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     (tmp_path / "tokenizer").mkdir()
     tokenizer.save(str(tmp_path / "tokenizer/tokenizer.json"))
-    facts = index.run(job(tmp_path / "index", data=data, tokenizer=tmp_path / "tokenizer"))
-    assert facts["token_bytes"] == width and ("an id takes 4 bytes" in capsys.readouterr().out) == (width == 4)
-    text = next(read_rows(data / "heldout/kk.jsonl.zst"))["text"]
-    heldout = IndexedDataset(str(tmp_path / "index/heldout/kk"))
+    source = data / "heldout/kk.jsonl.zst"
+    index.IndexShards([source], ["heldout/kk"], tmp_path, tmp_path / "tokenizer", len(vocabulary)).run()
+    heldout = IndexedDataset(str(tmp_path / "heldout/kk"))
     ids = heldout[0]  # a view of what the data set holds open
-    assert ids.tolist() == [*tokenizer.encode(text).ids, 0] and ids.max() > size - 257
-    assert (tmp_path / "index/heldout/kk.bin").stat().st_size == width * facts["heldout"]["kk"]["tokens"]
+    assert ids.tolist() == [*tokenizer.encode(next(read_rows(source))["text"]).ids, 0] and ids.max() > 65_536
+    counts = json.loads(index._counts(tmp_path / ".work", "heldout/kk").read_bytes())
+    assert (tmp_path / "heldout/kk.bin").stat().st_size == 4 * counts["tokens"]
