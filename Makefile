@@ -7,7 +7,7 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf sft dpo gguf eval report chat check test lock
+.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf sft dpo gguf eval report chat check test lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
@@ -42,6 +42,8 @@ pretrain-phase2: ## decay, clean text
 	@$(RUN) pretrain --phase 2 $(ARGS)
 export-hf: ## Megatron checkpoint to Hugging Face, with parity
 	@$(RUN) export-hf $(ARGS)
+checkpoint-hf: ## any kept checkpoint to Hugging Face, while training goes on (ARGS="--phase 1 --step 4000")
+	@$(PYTHON_BIN) -m conversion.export_checkpoint $(RUN_FOLDER) $(ARGS)
 sft: ## supervised fine-tuning
 	@$(RUN) sft $(ARGS)
 dpo: ## preference optimisation
@@ -54,6 +56,8 @@ report: ## one HTML page
 	@$(RUN) report $(ARGS)
 chat: ## talk to the quantised model
 	@$(PYTHON_BIN) -m serve.chat $(GGUF)
+slurm: ## the chain as jobs on a cluster (slurm/cluster.env; STAGES="...": only these)
+	@slurm/chain.sh $(STAGES)
 check: setup-dev ## style, types, import contracts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
 test: setup-dev ## unit, contract and the tiny pipeline end to end

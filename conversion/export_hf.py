@@ -39,26 +39,34 @@ def _export(job: Job, folders: dict[str, Path]) -> None:
     """The phases that are not finished, all in one process: it takes longer to start than to convert."""
     if not folders:
         return
-    texts = parity_ids(job.inputs["tokenizer"], job.inputs["data"], job.recipe.pretrain.sequence_length)
-    for folder in folders.values():
-        _begin(job, folder, texts)
+    checkpoints = {job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()}
+    convert(job.recipe, checkpoints, job.inputs["tokenizer"], job.inputs["data"], job.inputs.get("import-hf"))
+
+
+def convert(recipe: Recipe, checkpoints: dict[Path, Path], tokenizer: Path, data: Path, imported: Path | None) -> None:
+    """The newest of each folder of checkpoints, or the one that it is, to a Hugging Face folder; its `parity.json` is written last.
+
+    `imported`: the folder of stage `import-hf`, in a recipe that has it.
+    """
+    texts = parity_ids(tokenizer, data, recipe.pretrain.sequence_length)
+    for folder in checkpoints.values():
+        _begin(hugging_face_config(recipe) if imported is None else _base_config(imported), folder, tokenizer, texts)
     with Console().status("converting"):
-        _run_worker({job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()})
-    for folder in track(list(folders.values()), "comparing"):
-        check_tokenizer_files(folder, job.inputs["tokenizer"])
-        parity = check_parity(folder, texts, job.recipe.tokenizer.vocab_size)
+        _run_worker(checkpoints)
+    for folder in track(list(checkpoints.values()), "comparing"):
+        check_tokenizer_files(folder, tokenizer)
+        parity = check_parity(folder, texts, recipe.tokenizer.vocab_size)
         for name in (".logits.safetensors", ".parity_ids.json"):
             (folder / name).unlink()
         write_json(folder / "parity.json", parity)
 
 
-def _begin(job: Job, folder: Path, texts: list[list[int]]) -> None:
+def _begin(config: dict[str, Any], folder: Path, tokenizer: Path, texts: list[list[int]]) -> None:
     """All that the worker reads. What a killed attempt left is not looked at."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in TOKENIZER_FILES:
-        shutil.copyfile(job.inputs["tokenizer"] / name, folder / name)
-    config = _base_config(job.inputs["import-hf"]) if job.recipe.base else hugging_face_config(job.recipe)
+        shutil.copyfile(tokenizer / name, folder / name)
     write_json(folder / "config.json", config)
     write_json(folder / ".parity_ids.json", texts)
 

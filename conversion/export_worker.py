@@ -30,7 +30,7 @@ def _megatron_side(checkpoints: Path, folder: Path) -> dict[str, Any]:
     from conversion import megatron_model
 
     with megatron_model.alone():
-        model = megatron_model.from_checkpoint(max(checkpoints.glob("iter_*")))
+        model = megatron_model.from_checkpoint(max(checkpoints.glob("iter_*"), default=checkpoints))
         weights = {name: tensor.clone().contiguous() for name, tensor in megatron_model.weights(folder, model)}
         texts = json.loads((folder / ".parity_ids.json").read_text())
         save_file({str(n): megatron_model.logits(model, ids) for n, ids in enumerate(texts)}, folder / ".logits.safetensors")

@@ -7,14 +7,14 @@ A document goes when it holds
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from datatrove.data import Document
 
 from data_prep.document import shingles, words_of
 from data_prep.evidence import CleaningStep, Evidence
-from data_prep.heldout import FOLDER
+from data_prep.heldout import FOLDERS
 from kishi.jsonl import read_rows
 from recipes.schema import Decontamination
 
@@ -39,10 +39,13 @@ class Decontaminate(CleaningStep):
     def begin(self, rank: int, evidence: Evidence) -> None:
         """Build the indexes; held-out documents are those of all shards."""
         self.examples = ExampleIndex(self.texts, self.limits)
-        self.heldout = HeldoutIndex(
-            row["text"] for path in sorted((self.work / "documents" / FOLDER).glob("*.zst")) for row in read_rows(path)
-        )
-        evidence.notes |= {"compared_with": {**self.examples.counts, "heldout": self.heldout.count}, "too_short": self.examples.too_short}
+        self.heldout = {folder: HeldoutIndex(self._texts(folder)) for folder in FOLDERS.values()}  # apart: tiers share set phrases
+        counts = {folder: index.count for folder, index in self.heldout.items()}
+        evidence.notes |= {"compared_with": {**self.examples.counts, **counts}, "too_short": self.examples.too_short}
+
+    def _texts(self, folder: str) -> Iterator[str]:
+        for path in sorted((self.work / "documents" / folder).glob("*.zst")):
+            yield from (row["text"] for row in read_rows(path))
 
     def apply(self, document: Document, evidence: Evidence) -> Document | None:
         """None for a document that repeats evaluation text."""
@@ -50,7 +53,7 @@ class Decontaminate(CleaningStep):
         if name := self.examples.find(words):
             evidence.remove(document, f"contaminated-{name}")
             return None
-        if self.heldout.overlap(words) > self.limits.max_heldout_overlap:
+        if max(index.overlap(words) for index in self.heldout.values()) > self.limits.max_heldout_overlap:
             evidence.remove(document, "heldout-overlap")
             return None
         return document

@@ -4,6 +4,7 @@ A `Step` is one pipeline over a number of tasks. datatrove marks each finished t
 was killed goes on with the tasks that are left.
 """
 
+import hashlib
 import math
 import os
 import subprocess
@@ -20,6 +21,7 @@ from datatrove.executor import LocalPipelineExecutor, SlurmPipelineExecutor
 
 from kishi.errors import DataError
 from kishi.progress import progress
+from kishi.signals import before_end
 from recipes.hardware import Hardware, Slurm
 
 POLL_SECONDS = 0.5
@@ -55,17 +57,29 @@ def run_steps(steps: Sequence[Step], work: Path, hardware: Hardware, most: int) 
 
 
 def _on_slurm(steps: Sequence[Step], logs: Path, slurm: Slurm) -> None:
-    """Submit the whole chain, each array waiting for the one before it, then wait for the last."""
-    previous: Any = None
-    for step in steps:
-        previous = slurm_executor(step, logs, slurm, previous)
-        previous.run()
+    """Submit the whole chain, each array waiting for the one before it, then wait for the last. Nothing stays queued when it ends."""
+    _cancel(steps, logs)  # of an attempt that was killed: two jobs must never write the same shard
+    with before_end(lambda: _cancel(steps, logs)):
+        try:
+            previous: Any = None
+            with _outside_of_jobs():
+                for step in steps:
+                    previous = slurm_executor(step, logs, slurm, previous)
+                    previous.run()
+            _wait(steps, logs, str(previous.job_id))
+        except BaseException:
+            _cancel(steps, logs)
+            raise
+
+
+def _wait(steps: Sequence[Step], logs: Path, last: str) -> None:
+    """For all tasks to be marked; `last` is the job at the chain's end."""
     last_look = time.monotonic()
     while left := [step for step in steps if _completed(logs, step) < step.tasks]:
         time.sleep(POLL_SECONDS)
         if time.monotonic() - last_look > _QUEUE_SECONDS:
             last_look = time.monotonic()
-            if not _in_queue(str(previous.job_id)) and any(_completed(logs, step) < step.tasks for step in left):
+            if not _in_queue("--jobs", last) and any(_completed(logs, step) < step.tasks for step in left):
                 raise DataError(
                     f"the Slurm job of {left[0].name} ended before all its tasks",
                     where=logs / left[0].name / "logs",
@@ -82,7 +96,7 @@ def slurm_executor(step: Step, logs: Path, slurm: Slurm, depends: SlurmPipelineE
         partition=slurm.partition,
         tasks_per_job=math.ceil(step.tasks / slurm.array_limit),
         mem_per_cpu_gb=slurm.memory_gb,
-        job_name=f"kishi-{step.name}".replace(" ", "-"),
+        job_name=_job_name(step, logs),
         qos=slurm.qos,  # type: ignore[arg-type]
         env_command=f"cd {Path.cwd()}\n{slurm.environment}\nexport PYTHONPATH={Path.cwd()}",
         sbatch_args={"account": slurm.account} if slurm.account else {},
@@ -92,9 +106,37 @@ def slurm_executor(step: Step, logs: Path, slurm: Slurm, depends: SlurmPipelineE
     )
 
 
-def _in_queue(job: str) -> bool:
-    found = subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True, text=True, check=False)
+def _job_name(step: Step, logs: Path) -> str:
+    """Of this step in this folder alone, so that its jobs are found again after a kill."""
+    return f"kishi-{step.name}-{hashlib.sha256(str(logs).encode()).hexdigest()[:8]}".replace(" ", "-")
+
+
+def _cancel(steps: Sequence[Step], logs: Path) -> None:
+    """Take the steps' jobs out of the queue, and wait until those that ran have ended."""
+    names = [_job_name(step, logs) for step in steps]
+    if not _in_queue("--name", ",".join(names)):
+        return
+    for name in names:
+        subprocess.run(["scancel", f"--name={name}"], capture_output=True, check=False)
+    while _in_queue("--name", ",".join(names)):
+        time.sleep(POLL_SECONDS)
+
+
+def _in_queue(option: str, value: str) -> bool:
+    found = subprocess.run(["squeue", "--noheader", option, value], capture_output=True, text=True, check=False)
     return found.returncode == 0 and bool(found.stdout.strip())
+
+
+@contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """What is submitted from inside a job must not inherit its size: memory a node and memory a CPU, say, exclude each other."""
+    own = {name: value for name, value in os.environ.items() if name.startswith(("SLURM_", "SBATCH_", "SRUN_")) and name != "SLURM_CONF"}
+    for name in own:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(own)
 
 
 def _completed(logs: Path, step: Step) -> int:

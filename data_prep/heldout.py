@@ -1,4 +1,4 @@
-"""The held-out split: whole groups (one topic in all languages) of clean documents, kept from training to measure on."""
+"""The held-out split: whole groups (one topic in all languages), kept from training to measure on, each tier apart."""
 
 import hashlib
 from pathlib import Path
@@ -10,11 +10,11 @@ from data_prep.evidence import CleaningStep, Evidence
 from data_prep.shards import shard
 from kishi.jsonl import RowWriter
 
-FOLDER = "heldout"
+FOLDERS = {"clean": "heldout", "dirty": "heldout-dirty"}  # by tier
 
 
 class HoldOut(CleaningStep):
-    """Moves held-out documents to `documents/heldout`; training documents of a held-out group are removed."""
+    """Moves held-out documents of both tiers to their folders below `documents`: what is left of a group is never trained on."""
 
     name = "held-out split"
 
@@ -23,23 +23,21 @@ class HoldOut(CleaningStep):
         self.share, self.seed = share, seed
 
     def begin(self, rank: int, evidence: Evidence) -> None:
-        """Open this task's held-out file."""
-        self._writer = RowWriter(shard(self.work, FOLDER, rank), level=1)
+        """Open this task's held-out files."""
+        self._writers = {tier: RowWriter(shard(self.work, folder, rank), level=1) for tier, folder in FOLDERS.items()}
 
     def apply(self, document: Document, evidence: Evidence) -> Document | None:
         """By hash of the group's name and the seed: it does not depend on what else is there."""
         if draw(document.metadata["group"], self.seed) >= self.share:
             return document
-        if document.metadata["tier"] == "clean":
-            self._writer.write(as_row(document))
-        else:
-            evidence.remove(document, "heldout-group")
+        self._writers[document.metadata["tier"]].write(as_row(document))
         return None
 
     def end(self, rank: int, evidence: Evidence) -> None:
-        """Close it."""
-        evidence.notes["heldout"] = self._writer.count
-        self._writer.close()
+        """Close them."""
+        for tier, writer in self._writers.items():
+            evidence.notes[FOLDERS[tier]] = writer.count
+            writer.close()
 
 
 def draw(name: str, seed: int) -> float:

@@ -24,15 +24,16 @@ from kishi.errors import ArtefactError
 from kishi.jsonl import Row, read_rows, write_json
 from recipes.job import Job
 
+TIERS = {"heldout": "clean", "heldout-dirty": "dirty"}  # of held-out folders
 BATCH = 256
 CHECK_FIRST, CHECK_EVERY = 20, 100  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `{dirty,clean}/<lang>-<shard>.{bin,idx}`, `heldout/<lang>.{bin,idx}`, `blend.json`, `heldout.json`; facts are the counts."""
+    """Write `{dirty,clean}/<lang>-<shard>`, `heldout{,-dirty}/<lang>` (`.bin`, `.idx`), `blend.json`, `heldout.json`; facts: counts."""
     data, work = job.inputs["data"], (job.folder / ".work").absolute()
     vocab_size = load_tokenizer(job.inputs["tokenizer"]).get_vocab_size()
-    sources = sorted([*data.glob("corpus/*/*.jsonl.zst"), *data.glob("heldout/*.jsonl.zst")])
+    sources = sorted([*data.glob("corpus/*/*.jsonl.zst"), *data.glob("heldout*/*.jsonl.zst")])
     names = [f"{path.parent.name}/{path.name.removesuffix('.jsonl.zst')}" for path in sources]
     if token_bytes(vocab_size) == 4:
         Console().print(f"{vocab_size:,} tokens: an id takes 4 bytes here, not 2")
@@ -61,12 +62,12 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
     shard_sources = json.loads((data / "statistics.json").read_bytes())["shard_sources"]
     weights = {source.name: source.weight for source in job.recipe.data.sources}
     train: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-    heldout, blend, by_source = {}, dict[str, Any](), dict[str, Counter[str]]()
+    heldout, blend, by_source = dict[str, dict[str, Any]](), dict[str, Any](), dict[str, Counter[str]]()
     for name, found in counts.items():
         tier, _, shard = name.partition("/")
         numbers = {key: found[key] for key in ("documents", "tokens", "bytes")}
-        if tier == "heldout":
-            heldout[shard] = numbers
+        if tier in TIERS:
+            heldout.setdefault(TIERS[tier], {})[shard] = numbers
             continue
         language, _, rank = shard.partition("-")
         source = shard_sources[int(rank)]

@@ -11,7 +11,7 @@ from rich.console import Console
 from data_prep import datasheet
 from data_prep.document import PUBLISHED
 from data_prep.executor import run_steps
-from data_prep.heldout import FOLDER as HELDOUT
+from data_prep.heldout import FOLDERS as HELDOUT
 from data_prep.pipeline import FUNNEL, steps
 from data_prep.score import score_cleaning
 from data_prep.sources import Unit, plan
@@ -60,13 +60,14 @@ def _refuse_empty(statistics: Statistics, units: Sequence[Unit], work: Path, job
 
 def _facts(job: Job, statistics: Statistics, work: Path, units: Sequence[Unit]) -> dict[str, Any]:
     data = job.recipe.data
-    heldout = Counter(row["lang"] for row in _rows(work / "documents" / HELDOUT))
+    heldout = {tier: Counter(row["lang"] for row in _rows(work / "documents" / folder)) for tier, folder in HELDOUT.items()}
     tiers = [tier for tier in ("dirty", "clean") if tier in statistics.tiers("mix")]
     kept = statistics.by_language("mix")
     facts: dict[str, Any] = {
         "documents": {tier: kept[tier]["documents"] for tier in tiers},
         "bytes": {tier: kept[tier]["bytes"] for tier in tiers},
-        "heldout_documents": dict(sorted(heldout.items())),
+        "heldout_documents": dict(sorted(heldout["clean"].items())),
+        "heldout_dirty_documents": dict(sorted(heldout["dirty"].items())),
         "mix": {"asked": dict(data.mix), **{tier: mix_shares(kept[tier]["bytes"], data.mix) for tier in tiers}},
         "funnel": {tier: _funnel(statistics, tier) for tier in tiers},
         "removed": {tier: statistics.removed(tier, "documents") for tier in tiers},
@@ -102,10 +103,11 @@ def _removed(work: Path) -> Iterator[Row]:
 
 
 def _write(folder: Path, work: Path, ranks: int, facts: dict[str, Any]) -> None:
-    for language in facts["heldout_documents"]:
-        rows = (row for row in _rows(work / "documents" / HELDOUT) if row["lang"] == language)
-        keys = ("id", "text", *PUBLISHED)
-        write_rows(folder / "heldout" / f"{language}.jsonl.zst", ({key: row[key] for key in keys} for row in rows))
+    for name, languages in (("heldout", facts["heldout_documents"]), ("heldout-dirty", facts["heldout_dirty_documents"])):
+        for language in languages:
+            rows = (row for row in _rows(work / "documents" / name) if row["lang"] == language)
+            keys = ("id", "text", *PUBLISHED)
+            write_rows(folder / name / f"{language}.jsonl.zst", ({key: row[key] for key in keys} for row in rows))
     for step in FUNNEL:
         _join([work / step / f"{rank:05d}.jsonl.zst" for rank in range(ranks)], folder / "removed" / f"{step.replace(' ', '-')}.jsonl.zst")
     _join([work / "quarantine" / f"{rank:05d}.jsonl" for rank in range(ranks)], folder / "quarantine.jsonl")

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections import Counter
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,14 @@ from typing import Any
 import yaml
 from tokenizers import Tokenizer
 
-from eval import questions
-from eval.questions import Question
-from eval.scores import guess, normalised_guess, summarise
+from eval.scores import guess, macro_f1, normalised_guess, summarise
+from kishi import questions
 from kishi.errors import ArtefactError, DataError
 from kishi.jsonl import write_rows
 from kishi.manifest import sha256_file
+from kishi.questions import Question
 from recipes.schema import Task
 
-PROMPTS = {"kk": "Сұрақ: {}\nЖауап:", "ru": "Вопрос: {}\nОтвет:", "en": "Question: {}\nAnswer:"}
 VERSION = 2.0  # of the tasks and their scoring: figures of different versions are not comparable
 
 
@@ -26,11 +26,11 @@ def write_tasks(tasks: tuple[Task, ...], languages: tuple[str, ...], folder: Pat
     described = {}
     for task in tasks:
         for language, chosen in questions.load(Path(task.path), languages).items():
-            name, documents = f"{task.name}_{language}", [_document(question, language) for question in chosen]
+            name, documents = f"{task.name}_{language}", [_document(question) for question in chosen]
             write_rows(folder / f"{name}.jsonl", documents)
             (folder / f"{name}.yaml").write_text(yaml.safe_dump(_definition(name, folder / f"{name}.jsonl"), allow_unicode=True))
             described[name] = {
-                **questions.baselines(chosen),
+                **baselines(chosen),
                 "truncated": _truncated(documents, tokenizer, length),
                 "version": VERSION,
                 "data": task.path,
@@ -52,9 +52,15 @@ def _truncated(documents: list[dict[str, Any]], tokenizer: Tokenizer, length: in
     return cut
 
 
-def _document(question: Question, language: str) -> dict[str, Any]:
-    text = PROMPTS[language].format(question.question)
-    return {"id": question.id, "text": text, "choices": question.choices, "answer": question.answer}
+def baselines(chosen: list[Question]) -> dict[str, Any]:
+    """Of guessing and of a constant answer, with the macro-F1 of the latter."""
+    truth = [question.answer for question in chosen]
+    constant = [Counter(truth).most_common(1)[0][0]] * len(truth)
+    return {**questions.baselines(chosen), "majority_macro_f1": round(macro_f1(truth, constant), 4)}
+
+
+def _document(question: Question) -> dict[str, Any]:
+    return {"id": question.id, "text": question.prompt, "choices": question.choices, "answer": question.answer}
 
 
 def _definition(name: str, data: Path) -> dict[str, Any]:

@@ -22,13 +22,19 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return _load(path, overrides, Recipe)
 
 
-def load_hardware(name: str) -> Hardware:
-    """The overlay `name` of nemo_configs/, or a path to a YAML file elsewhere."""
+def split_changes(changes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of the recipe, and those of the overlay, which begin with `hw.` (left out in the result)."""
+    hardware = tuple(change.removeprefix("hw.") for change in changes if change.startswith("hw."))
+    return tuple(change for change in changes if not change.startswith("hw.")), hardware
+
+
+def load_hardware(name: str, overrides: Sequence[str] = ()) -> Hardware:
+    """The overlay `name` of nemo_configs/, or a path to a YAML file elsewhere, after `overrides` ("micro_batch_size=8")."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else OVERLAYS / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in OVERLAYS.glob("*.yaml")))
         raise RecipeError(f"no such overlay: {name}", where="--hw", fix=f"use one of: {known}")
-    return _load(path, (), Hardware)
+    return _load(path, overrides, Hardware)
 
 
 def _load[M: BaseModel](path: Path, overrides: Sequence[str], model: type[M]) -> M:

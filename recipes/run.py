@@ -4,7 +4,6 @@ python -m recipes.run RECIPE.yaml STAGE|all|status [--phase N] [--hw OVERLAY] [-
 """
 
 import argparse
-import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,35 +11,39 @@ from pathlib import Path
 from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
-from recipes.estimate import ASSUMED_MFU, estimate
+from kishi.full_disk import is_full_disk
+from kishi.signals import end_on_stop
+from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
 from recipes.hardware import Hardware, default_overlay
-from recipes.loading import load_hardware, load_recipe
+from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
 from recipes.stages import NAMES, Stage, chain
 from recipes.summary import print_summary
 
+_CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the overlay, e.g. hw.gpu_hour_price=2.5"
 COMMANDS = ("all", "status", "pretrain", *NAMES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line."""
+    """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line, 75 stopped by a signal (docs/slurm.md)."""
     try:
         options = _parse(arguments)
-        recipe = load_recipe(options.recipe, options.set)
-        hardware = load_hardware(options.hw or default_overlay())
+        changes, hardware_changes = split_changes(options.set)
+        recipe = load_recipe(options.recipe, changes)
+        hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
         return _execute(options, recipe, hardware)
     except KishiError as error:
         print(error.message(), file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
+        return 1
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -49,7 +52,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("stage", choices=COMMANDS, metavar="stage", help=f"one of: {', '.join(COMMANDS)}")
     parser.add_argument("--phase", type=int, choices=(1, 2), help="of pretrain")
     parser.add_argument("--hw", help="overlay of nemo_configs/ (default: by the machine)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, e.g. tokenizer.vocab_size=4096")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=_CHANGES)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     return parser.parse_args(arguments)
 
@@ -96,14 +99,22 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
         f"{recipe.name}: {found.parameters / 1e6:.2f}M parameters, {sum(found.tokens):,} training tokens, {found.flops:.3g} FLOPs"
     )
     console.print(f"phase 1: {found.tokens[0]:,} tokens, phase 2: {found.tokens[1]:,}")
-    console.print(f"on {hardware.processes} x {hardware.device}, {hardware.precision}, micro-batch {hardware.micro_batch_size}")
+    console.print(f"on {_devices(hardware)}, {hardware.precision}, micro-batch {micro_batch_of(recipe, hardware)}")
     console.print(f"pretraining needs about {found.memory / 1e9:.1f} GB on each, without what the libraries take")
     if found.hours is not None:
-        console.print(f"and {found.hours:.2g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
+        console.print(f"and {found.hours:.3g} hours, if it reaches {ASSUMED_MFU:.0%} of {hardware.peak_tflops:g} TFLOP/s (assumed)")
+    if found.cost is not None:
+        console.print(f"which cost {found.cost:,.0f} at {hardware.gpu_hour_price:g} an hour of each")
     for stage in stages:
         word, why = state(stage, recipe)
         console.print(f"  {stage.name}: {word} ({why}) -> {folder_of(recipe, stage.name)}")
 
 
+def _devices(hardware: Hardware) -> str:
+    one = f"{hardware.world_size} x {hardware.device}"
+    return f"{hardware.nodes} machines with {one} each" if hardware.nodes > 1 else one
+
+
 if __name__ == "__main__":
+    end_on_stop()
     sys.exit(main())

@@ -214,6 +214,31 @@ class Phase(Section):
     steps: Positive
 
 
+class Keep(Section):
+    """Which checkpoints stay on disk (train/retention.py); a phase's last one always does."""
+
+    last: Positive = Field(2, description="the newest ones")
+    every: Positive | None = Field(None, description="and those whose step is a multiple of this")
+    best: bool = Field(True, description="and the one with the lowest mean held-out bits per byte, of those whose step was measured")
+
+
+class Spike(Section):
+    """When a loss counts as a spike (train/spikes.py): OLMo 2's rule, 6 deviations in the last 128 steps, with robust statistics."""
+
+    factor: float | None = Field(6.0, gt=0, description="deviations above the median of the last losses; null: only what is not finite")
+    window: Annotated[int, Field(ge=4)] = Field(128, description="steps that are looked back on; judged from half of it on")
+    skips_in_a_row: Positive = Field(10, description="more than so many steps skipped one after the other stop the run")
+
+
+class Muon(Section):
+    """Muon for the matrices of the layers; embedding and norms keep AdamW. Momentum, steps and factor: arXiv 2502.16982."""
+
+    learning_rate: float | None = Field(
+        None, gt=0, description="of the matrices; default: pretrain.learning_rate, as updates have the size of AdamW's (factor 0.2)"
+    )
+    momentum: Share = 0.95
+
+
 class Pretrain(Section):
     """Warm-up-stable-decay over two phases that share one optimiser state."""
 
@@ -223,11 +248,18 @@ class Pretrain(Section):
     min_learning_rate: float = Field(0.0, ge=0, description="reached at the end of phase 2")
     warmup_steps: Annotated[int, Field(ge=0)]
     weight_decay: float = Field(0.1, ge=0)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    muon: Muon = Muon()
     adam_beta1: Share = 0.9
     adam_beta2: Share = 0.95
     clip_grad: float = Field(1.0, gt=0)
     evaluate_every: Positive
+    heldout_documents: Positive = Field(200, description="held-out documents of each language and tier that are measured, at most")
+    questions: Annotated[int, Field(ge=0)] = Field(50, description="of each language of each of eval.tasks that are asked, at most")
     checkpoint_every: Positive
+    keep: Keep = Keep()
+    on_divergence: Literal["skip", "stop"] = Field("skip", description="at a loss or gradient that is not finite, or a spike of the loss")
+    spike: Spike = Spike()
     sample_tokens: Positive = 32
     sample_prompts: dict[Language, str]
     phases: tuple[Phase, Phase]

@@ -77,10 +77,15 @@ def pretraining(run: Run) -> Section:
     rows = [row for stage in PHASES for row in metrics[stage]]
     border = (float(run.recipe.pretrain.phases[0].steps), "phase 2") if metrics[PHASES[1]] else None
     lines = [Series(stage.removeprefix("pretrain-"), _points(metrics[stage], "loss")) for stage in PHASES]
-    bits = [Series(language, _points(rows, "bits_per_byte", language)) for language in run.recipe.languages]
+    clean, dirty = (
+        [Series(language, _points(rows, key, language)) for language in run.recipe.languages]
+        for key in ("bits_per_byte", "bits_per_byte_dirty")
+    )
     charts = (
         line_chart("Training loss", lines, "step", "nats per token", border),
-        line_chart("Held-out bits per byte", bits, "step", "bits per byte", border),
+        line_chart("Bits per byte of held-out clean text", clean, "step", "bits per byte", border),
+        line_chart("Bits per byte of held-out dirty text", dirty, "step", "bits per byte", border),
+        line_chart("Multiple choice while training", _choices(rows), "step", "accuracy", border),
         line_chart("Learning rate", [Series("learning rate", _points(rows, "learning_rate"))], "step", "learning rate", border),
     )
     for chart in charts:
@@ -94,6 +99,14 @@ def pretraining(run: Run) -> Section:
     return section
 
 
+def _choices(rows: Sequence[Row]) -> list[Series]:
+    """Accuracy of each set of questions, and what guessing reaches on it: one line for all sets of as many choices."""
+    names = list(dict.fromkeys(name for row in rows for name in table_of(row.get("multiple_choice"))))
+    lines = [Series(name, _points(rows, "multiple_choice", name, "acc")) for name in names]
+    random = {tuple(points): Series("random", points) for name in names if (points := _points(rows, "multiple_choice", name, "random"))}
+    return [*lines, *random.values()]
+
+
 def _phases(run: Run) -> Table:
     rows = []
     for stage in PHASES:
@@ -105,8 +118,17 @@ def _phases(run: Run) -> Table:
             for la in run.recipe.languages
         ]
         loss = f"{number(dig(facts, 'loss', 'first'))} → {number(dig(facts, 'loss', 'last'))}"
-        rows.append([stage, *(number(facts.get(key)) for key in ("steps", "tokens", "tokens_per_second")), loss, *bits])
-    head = ["stage", "up to step", "up to token", "tokens/s", "loss", *(f"bits/byte {language}" for language in run.recipe.languages)]
+        skipped = number(len(table_of(facts.get("skipped_steps"))))
+        rows.append([stage, *(number(facts.get(key)) for key in ("steps", "tokens", "tokens_per_second")), skipped, loss, *bits])
+    head = [
+        "stage",
+        "up to step",
+        "up to token",
+        "tokens/s",
+        "skipped steps",
+        "loss",
+        *(f"bits/byte {language}" for language in run.recipe.languages),
+    ]
     return Table("First and last of each phase", head, rows)
 
 

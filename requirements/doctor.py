@@ -13,11 +13,14 @@ VENV = Path(os.environ.get("KISHI_VENV", ".venv")) / "bin" / "python"
 PROBES = {
     "core": "import pydantic, tokenizers, datatrove, heliport",
     "torch": "import torch",
-    "train": "import transformers, datasets, omegaconf, megatron.core",
+    "train": "import transformers, datasets, omegaconf",
+    "bridge": "import megatron.core, importlib.metadata; importlib.metadata.version('megatron-bridge')",
     "posttrain": "import trl",
     "gguf": "import gguf, llama_cpp",
     "eval": "import lm_eval",
 }
+# What speeds training up on a GPU. PyPI's `apex` is another project: only NVIDIA's has these modules.
+KERNELS = {"Transformer Engine": "import transformer_engine.pytorch", "apex": "import amp_C, apex.optimizers"}
 NEEDED_GB = {"disk": 12.0, "memory": 6.0}
 
 
@@ -39,6 +42,13 @@ def _gpus() -> list[str]:
         ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"], capture_output=True, text=True, check=False
     )
     return [line for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+
+
+def _pyxis() -> bool:
+    """Whether jobs can run in a container image."""
+    if not shutil.which("srun"):
+        return False
+    return "--container-image" in subprocess.run(["srun", "--help"], capture_output=True, text=True, check=False).stdout
 
 
 def _line(good: bool, what: str, fix: str = "") -> None:
@@ -70,14 +80,16 @@ def check_machine() -> bool:
 def main() -> int:
     """Exit code 0 when at least the CPU demo can run."""
     machine, environment, gpus = check_machine(), check_environment(), _gpus()
-    transformer_engine = _imports("import transformer_engine.pytorch")[0]
     demo = machine and environment
     print("What can run here")
     _line(demo, "CPU demo (make demo)", "see above")
     _line(bool(gpus), f"one GPU ({gpus[0]})" if gpus else "one GPU", "needs an NVIDIA GPU and its driver (nvidia-smi)")
     _line(len(gpus) > 1, f"several GPUs ({len(gpus)})", "needs two or more")
-    _line(transformer_engine, "Transformer Engine", "comes with NVIDIA's NGC container; without it torch's attention is used")
-    _line(bool(shutil.which("sbatch")), "Slurm (sbatch)", "run on a cluster's login node")
+    for name, code in KERNELS.items():
+        _line(_imports(code)[0], name, "comes with NVIDIA's NeMo image (Dockerfile); training runs without it, slower")
+    job = f", in job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
+    _line(bool(shutil.which("sbatch")), f"Slurm (sbatch{job})", "run on a cluster's login node (docs/slurm.md)")
+    _line(_pyxis(), "containers in Slurm jobs (pyxis)", "leave CONTAINER empty in slurm/cluster.env")
     return 0 if demo else 1
 
 

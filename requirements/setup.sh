@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${KISHI_VENV:-.venv}
+[[ $venv == /* ]] || venv=$PWD/$venv
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(core torch train bridge posttrain gguf eval)
 unset PIP_CONSTRAINT # NGC images pin their own versions there; .venv is separate from theirs
@@ -29,7 +30,13 @@ make_venv() {
     if "$python" -c 'import torch' >/dev/null 2>&1; then options=(--system-site-packages); fi
     echo "setup: $("$python" --version) at $python -> $venv"
     "$python" -m venv "${options[@]}" "$venv" || die "could not make $venv (Debian/Ubuntu: apt-get install python3.12-venv)"
+    # NeMo images keep their packages in a virtual environment, which one made from it does not see by itself
+    if [ ${#options[@]} -gt 0 ] && "$python" -c 'import sys; raise SystemExit(sys.prefix == sys.base_prefix)'; then
+        site_of "$python" >"$(site_of "$venv/bin/python")/machine.pth"
+    fi
 }
+
+site_of() { "$1" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 
 need_compiler() {
     command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null ||
@@ -43,7 +50,7 @@ install_bridge() {
     local site
     awk '/^nvidia-resiliency-ext/{take=1} /^[a-z]/&&!/^nvidia-resiliency-ext/{take=0} take' requirements/bridge.txt >"$venv/resiliency.txt"
     awk '/^nvidia-resiliency-ext/{take=0} /^[a-z]/&&!/^nvidia-resiliency-ext/{take=1} take' requirements/bridge.txt >"$venv/engine.txt"
-    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    site=$(site_of "$venv/bin/python")
     install -r "$venv/engine.txt"
     install --platform "manylinux_2_39_$(uname -m)" --only-binary=:all: --upgrade --target "$site" -r "$venv/resiliency.txt"
 }
@@ -55,7 +62,7 @@ install_group() {
         need_compiler
         # only the library that the bindings load: no command-line tools, no image projector
         CMAKE_ARGS="-DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$PWD/requirements/llama-build.cmake ${CMAKE_ARGS:-}" \
-            PATH="$PWD/$venv/bin:$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
+            PATH="$venv/bin:$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
             install --no-build-isolation --no-cache-dir --force-reinstall -r requirements/gguf.txt # an old build has other options
         ;;
     *) install --no-build-isolation -r "requirements/$1.txt" ;;

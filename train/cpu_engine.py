@@ -8,6 +8,7 @@ of helpers is patched.
 
 import contextlib
 import functools
+import inspect
 import sys
 import types
 from collections.abc import Iterator
@@ -82,6 +83,7 @@ def engine() -> Iterator[None]:
     """Within it Megatron-Bridge can be imported and used; for the whole life of the process that trains or exports."""
     if torch.cuda.is_available():
         _import_bridge()
+        _overwrite_logits()
         yield
         return
     import megatron.core.tensor_parallel.random as megatron_random
@@ -122,6 +124,15 @@ def _empty_transformer_engine() -> Iterator[None]:
         yield
     finally:
         del sys.modules[package.__name__], sys.modules[pytorch.__name__]
+
+
+def _overwrite_logits() -> None:
+    """Let Transformer Engine put the gradient where the logits are: both are large, and Megatron-Core does not ask for it."""
+    if find_spec("transformer_engine"):
+        extension = import_module("megatron.core.extensions.transformer_engine")
+        function = extension.parallel_cross_entropy
+        if "overwrite_input" in inspect.signature(function).parameters:
+            extension.parallel_cross_entropy = functools.partial(function, overwrite_input=True)  # type: ignore[attr-defined]
 
 
 def _allow_no_cuda() -> None:

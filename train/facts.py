@@ -5,9 +5,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from kishi.checkpoints import whole
 from kishi.jsonl import read_rows
 from recipes.base import shape
 from train.plan import SAMPLES_SEEN, Plan
+from train.retention import best, mean_bits
+
+_MEASURED = ("bits_per_byte", "bits_per_byte_dirty", "multiple_choice")
 
 
 def facts(plan: Plan) -> dict[str, Any]:
@@ -16,16 +20,20 @@ def facts(plan: Plan) -> dict[str, Any]:
     steps = [row for row in rows if "loss" in row]
     measured = [row for row in rows if "bits_per_byte" in row]
     recipe = plan.recipe
-    phase_tokens = steps[-1]["tokens"] - plan.first_step * recipe.pretrain.global_batch_size * recipe.pretrain.sequence_length
-    seconds = sum(row["seconds"] for row in steps)
+    step_tokens = recipe.pretrain.global_batch_size * recipe.pretrain.sequence_length
+    phase_tokens = (plan.last_step - plan.first_step) * step_tokens
+    seconds = sum(row.get("seconds", 0) for row in rows)
+    kept = whole(plan.checkpoints)
     return {
         "phase": plan.phase,
         "steps": plan.last_step,
-        "tokens": steps[-1]["tokens"],
+        "tokens": plan.last_step * step_tokens,
         "phase_tokens": phase_tokens,
         "parameters": shape(recipe).parameters(recipe.tokenizer.vocab_size),
         "loss": {"first": steps[0]["loss"], "last": steps[-1]["loss"]},
-        "bits_per_byte": {"first": measured[0]["bits_per_byte"], "last": measured[-1]["bits_per_byte"]},
+        **{key: {"first": measured[0][key], "last": measured[-1][key]} for key in _MEASURED if key in measured[-1]},
+        "skipped_steps": {str(row["step"]): row["skipped"] for row in rows if "skipped" in row},
+        "checkpoints": {"kept": kept, "best": best(kept, mean_bits(rows))},
         "training_seconds": round(seconds, 1),
         "tokens_per_second": round(phase_tokens / seconds),
         "peak_memory_bytes": max(row["peak_memory_bytes"] for row in measured),

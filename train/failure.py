@@ -1,17 +1,16 @@
 """How a worker's own error reaches the user: a note in the stage's folder, instead of torchrun's report about its children."""
 
-import errno
 import json
 import shutil
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 from kishi.errors import KishiError
+from kishi.full_disk import causes, is_full_disk
 
 NOTE = ".error.json"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SAVING = "save_checkpoint"  # a function of Megatron-Bridge: beneath it, errors of writing come as a RuntimeError without their cause
+# functions of Megatron-Bridge: beneath them, errors of writing come as a RuntimeError without their cause
+_SAVING = ("save_checkpoint", "maybe_finalize_async_save")
 
 
 def write(folder: Path, error: BaseException) -> None:
@@ -41,9 +40,9 @@ def explain(error: BaseException, folder: Path) -> KishiError:
     """One clear message for what can be foreseen, the error's own words and place for the rest."""
     if isinstance(error, KishiError):
         return error
-    chain = list(_causes(error))
+    chain = list(causes(error))
     frames = traceback.extract_tb(error.__traceback__)
-    if any(isinstance(e, OSError) and e.errno in _FULL for e in chain) or any(frame.name == _SAVING for frame in frames):
+    if is_full_disk(error) or any(frame.name in _SAVING for frame in frames):
         free = shutil.disk_usage(folder).free
         return KishiError(
             f"the checkpoint could not be written, {free / 1e9:.1f} GB are free: {_last_line(chain[-1])}",
@@ -61,10 +60,3 @@ def explain(error: BaseException, folder: Path) -> KishiError:
 def _last_line(error: BaseException) -> str:
     """torch's checkpoint errors carry whole tracebacks of other processes in their text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those that it came from, the first cause last."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -2,39 +2,61 @@
 
 import json
 import os
-import socket
+import signal
 import subprocess
-import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
 
+from kishi.checkpoints import fault, folder_of, whole
 from kishi.processes import die_with_parent
 from kishi.progress import progress
-from train import failure
+from train import failure, machines
 from train.plan import Plan
+from train.stop import Stopped, requested, requests_noted
 
 _TAIL = 400  # last lines of output that are kept: torchrun's report names the signal that ended a worker
 _NEWEST_BYTES = 8192
 
 
-def launch(plan: Plan) -> None:
-    """Run the workers to their end. Raises KishiError with the words of the worker that failed first; all output is in `.train.log`."""
+def launch(plan: Plan, worker: str = "train.worker") -> None:
+    """Run the workers to their end; `worker` is the module that torchrun starts in each process with the plan's path.
+
+    Raises KishiError with the words of the worker that failed first, Stopped when a signal ended it early; all output is in `.train.log`.
+    """
     path = plan.folder / ".plan.json"
     _ = plan.micro_batch_size  # what cannot be shared out is refused before Megatron starts
     plan.save(path)
     (plan.folder / failure.NOTE).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(plan.hardware.processes)]
-    command += ["--master-addr", "127.0.0.1", "--master-port", str(_free_port()), "-m", "train.worker", str(path)]
+    command = machines.command(plan.hardware, path, worker)
     tail: deque[str] = deque(maxlen=_TAIL)
-    with (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
+    with requests_noted(plan.folder), (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=_environment(plan),
-            preexec_fn=die_with_parent,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            env=_environment(plan), preexec_fn=_apart,
         )  # fmt: skip
         _follow(process, plan, log, tail)
-    if process.wait():
+        _judge(plan, process.wait(), tail)
+
+
+def _apart() -> None:
+    """torchrun ends with the stage, but no signal meant for the stage's process group reaches it: it would kill its workers."""
+    die_with_parent()
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def _judge(plan: Plan, code: int, tail: deque[str]) -> None:
+    """Whether the workers came to the last step, were stopped, or failed."""
+    if not code and not fault(folder_of(plan.checkpoints, plan.last_step)):
+        return
+    step, by = (whole(plan.checkpoints) or [plan.start_step])[-1], requested(plan.folder)
+    if (code or step == plan.start_step) and (not by or (plan.folder / failure.NOTE).exists()):
         raise failure.read(plan.folder, list(tail))
+    raise Stopped(
+        f"phase {plan.phase} stopped by {by or 'a signal to its workers'}: {step} of {plan.last_step} steps are saved, "
+        "the same command goes on from there"
+    )
 
 
 def _follow(process: subprocess.Popen[str], plan: Plan, log: Any, tail: deque[str]) -> None:
@@ -69,10 +91,3 @@ def _environment(plan: Plan) -> dict[str, str]:
     if plan.hardware.device == "cpu":
         settings |= {"TORCHDYNAMO_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}
     return {**os.environ, **settings}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

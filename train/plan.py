@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from kishi.errors import RecipeError
 from kishi.jsonl import write_json
+from recipes.estimate import micro_batch_of
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
@@ -48,21 +48,8 @@ class Plan:
 
     @property
     def micro_batch_size(self) -> int:
-        """The overlay's, or the next smaller one that shares out the recipe's global batch evenly: the sum over a step stays the same.
-
-        Raises RecipeError when the processes cannot share it at all.
-        """
-        hardware, batch = self.hardware, self.recipe.pretrain.global_batch_size
-        model_parallel = hardware.tensor_parallel * hardware.pipeline_parallel * hardware.context_parallel
-        replicas, rest = divmod(hardware.processes, model_parallel)
-        if rest or batch % replicas:
-            raise RecipeError(
-                f"{hardware.processes} processes, {model_parallel} to a model, cannot share {batch} sequences a step evenly",
-                where="pretrain.global_batch_size",
-                fix="another overlay (--hw), or a global batch that is a multiple of the copies of the model",
-            )
-        share = batch // replicas
-        return next(size for size in range(min(hardware.micro_batch_size, share), 0, -1) if share % size == 0)
+        """Sequences a forward pass, see `micro_batch_of`."""
+        return micro_batch_of(self.recipe, self.hardware)
 
     def save(self, path: Path) -> None:
         """Write the plan for `load`."""

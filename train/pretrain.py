@@ -11,13 +11,15 @@ from typing import Any
 from rich.console import Console
 from tokenizers import Tokenizer
 
+from kishi.checkpoints import fault, folder_of
 from kishi.errors import ArtefactError, KishiError
 from kishi.manifest import sha256_file
 from recipes.job import Job
-from train.checkpoints import fault, folder_of, repair
 from train.facts import facts
 from train.launch import launch
+from train.multiple_choice import chosen_questions
 from train.plan import Plan
+from train.retention import repair
 
 
 def run_phase1(job: Job) -> dict[str, Any]:
@@ -53,8 +55,11 @@ def _train(job: Job, phase: int) -> dict[str, Any]:
     for line in removed:
         Console().print(f"[yellow]checkpoint {line}: removed[/]")
     plan = _plan(job, phase, own)
+    chosen_questions(job.recipe)  # what cannot be read is refused before Megatron starts
     if own != plan.last_step:
         launch(plan)
+        if why := fault(folder_of(plan.checkpoints, plan.last_step)):
+            raise KishiError(f"the last checkpoint {why}", where=plan.checkpoints, fix="the same command goes on from the one before")
     return facts(plan)
 
 

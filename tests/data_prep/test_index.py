@@ -57,7 +57,9 @@ def test_every_document_has_the_ids_of_tokenizers(indexed: Path, data: Path, tok
     tokenizer = encoder.load_tokenizer(tokenizer_folder)
     blend, heldout = json.loads((indexed / "blend.json").read_text()), json.loads((indexed / "heldout.json").read_text())
     assert len(blend["clean"]["prefixes"]) > 3
-    for prefix in [*blend["clean"]["prefixes"], *blend["dirty"]["prefixes"], *(f"heldout/{language}" for language in heldout)]:
+    held = [f"{folder}/{language}" for folder, tier in index.TIERS.items() for language in heldout[tier]]
+    assert len(held) == 6
+    for prefix in [*blend["clean"]["prefixes"], *blend["dirty"]["prefixes"], *held]:
         path = data / ("" if prefix.startswith("heldout") else "corpus") / f"{prefix}.jsonl.zst"
         dataset, rows = IndexedDataset(str(indexed / prefix)), list(read_rows(path))
         assert len(dataset) == len(rows) and dataset.index.dtype == np.uint16

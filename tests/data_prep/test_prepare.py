@@ -51,6 +51,9 @@ def test_mix_and_split(made: tuple[Path, dict[str, Any]]) -> None:
     for tier in ("dirty", "clean"):
         assert facts["mix"][tier] == pytest.approx({"kk": 0.5, "ru": 0.25, "en": 0.25}, abs=0.02)
     held = {row["id"].rsplit("-", 1)[0] for path in folder.glob("heldout/*") for row in read_rows(path)}
+    dirty = [row for path in folder.glob("heldout-dirty/*") for row in read_rows(path)]
+    assert {row["lang"] for row in dirty} == {"kk", "ru", "en"} and {row["tier"] for row in dirty} == {"dirty"}
+    assert {row["id"].split("~")[0].rsplit("-", 1)[0] for row in dirty} <= held
     trained = {row["id"].split("~")[0].rsplit("-", 1)[0] for path in folder.glob("corpus/*/*") for row in read_rows(path)}
     assert held and trained and not held & trained, "a held-out topic is trained on"
 
@@ -67,6 +70,7 @@ def test_nothing_is_lost_without_a_reason(made: tuple[Path, dict[str, Any]]) -> 
     documents = [row for row in removed if row["unit"] == "document"]
     assert all(row["reason"] for row in removed)
     kept = sum(sum(counts.values()) for counts in facts["documents"].values()) + sum(facts["heldout_documents"].values())
+    kept += sum(facts["heldout_dirty_documents"].values())
     begun = sum(sum(rows[0]["documents"].values()) for rows in facts["funnel"].values())
     assert kept + len(documents) == begun
     assert sum(map(sum, (counts.values() for counts in facts["removed"].values()))) == len(documents)

@@ -1,7 +1,7 @@
 """The same pipeline as Slurm arrays. No Slurm here: an `sbatch` on PATH stands in for it.
 
 It keeps each script it is given and runs the array's tasks at once, one after the other, as Slurm would: in a shell, with the array's
-variables. So the scripts themselves are run; what is not tested is Slurm's queue.
+variables. So the scripts of all steps are run; tests/slurm submits one step to a real Slurm.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _TOOLS = {
     "sbatch": _SBATCH,
     "srun": '#!/bin/bash\nwhile [[ "$1" == -* ]]; do [ "$1" = -n ] && shift; shift; done\nexec "$@"\n',
     "scontrol": "#!/bin/bash\necho localhost\n",
-    "squeue": "#!/bin/bash\nexit 0\n",
+    "squeue": "#!/bin/bash\nexit 0\n",  # an empty queue: there is nothing to cancel
 }
 
 

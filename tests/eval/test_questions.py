@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.questions import baselines, load
+from eval.multiple_choice import baselines
 from kishi.errors import DataError
+from kishi.questions import load
 
 GOOD = {"lang": "kk", "question": "Не?", "choices": ["а", "ә", "б"], "answer": 2}
 

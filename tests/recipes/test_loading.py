@@ -21,6 +21,14 @@ def test_every_overlay_loads(path: Path) -> None:
     assert load_hardware(path.stem).processes >= 1
 
 
+def test_asynchronous_saving_is_for_gpus(tmp_path: Path) -> None:
+    assert load_hardware("1xh100").saves_asynchronously and not load_hardware("cpu").saves_asynchronously
+    path = tmp_path / "bad.yaml"
+    path.write_text(Path("nemo_configs/cpu.yaml").read_text() + "async_save: true\n")
+    with pytest.raises(RecipeError, match="only on a GPU"):
+        load_hardware(str(path))
+
+
 def test_all_faults_are_reported_at_once_with_line_and_nearest_key(tmp_path: Path) -> None:
     text = TINY.read_text()
     text = text.replace("hidden_size: 256\n", "hiden_size: 256\n", 1).replace("vocab_size: 2048", "vocab_size: 2000")

@@ -85,7 +85,9 @@ def _fill(folder: Path, stage: str) -> None:
         rows: list[dict[str, Any]] = [
             {"step": s, "phase": phase, "tokens": s * 2048, "loss": 7 - s / 100, "learning_rate": 1e-3} for s in steps
         ]
-        rows += [{"step": s, "phase": phase, "bits_per_byte": BITS} for s in (steps[0], steps[-1])]
+        choices = {"mcq_kk": {"acc": 0.3, "acc_norm": 0.32, "n": 50, "random": 0.25, "majority": 0.28}}
+        measured = {"phase": phase, "bits_per_byte": BITS, "bits_per_byte_dirty": BITS, "multiple_choice": choices}
+        rows += [{"step": s, **measured} for s in (steps[0], steps[-1])]
         write_rows(folder / "metrics.jsonl", rows)
         write_rows(
             folder / "samples.jsonl",

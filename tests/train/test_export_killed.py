@@ -1,8 +1,10 @@
 """The export stage killed between writing its models and proving them: nothing unproven is kept, and the same bytes come out again."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from conversion.export_checkpoint import export
 from kishi import manifest
 from tests.train import tiny_run
 
@@ -26,3 +28,13 @@ def test_export_killed_and_run_again_writes_the_same_bytes(undisturbed: Path, co
         assert not list((final / phase).glob(".*")) and not list((final / phase).glob("*.py"))  # no notes left, no code of its own
         for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
             assert (final / phase / name).read_bytes() == (runs / "kishi-tiny" / "tokenizer" / name).read_bytes()
+
+
+def test_any_kept_checkpoint_is_exported_beside_the_stages(undisturbed: Path, tmp_path: Path) -> None:
+    run = undisturbed / "kishi-tiny"
+    folder = export(run, phase=1, step=12, out=tmp_path / "step12")
+    parity = json.loads((folder / "parity.json").read_bytes())
+    assert parity["max_difference"] <= parity["tolerance"] and parity["rows"] == 768
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step12"] and not list(folder.glob(".*"))
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    assert export(run, phase=1, step=12, out=folder) == folder and (folder / "model.safetensors").stat().st_mtime_ns == before

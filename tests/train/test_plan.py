@@ -24,6 +24,11 @@ def test_the_micro_batch_shares_out_the_global_one(batch: int, micro: int, proce
     assert plan(batch, micro, processes=processes, tensor_parallel=tensor).micro_batch_size == used
 
 
+@pytest.mark.parametrize(("nodes", "processes", "tensor", "used"), [(2, 8, 1, 4), (2, 2, 2, 16), (4, 1, 1, 16)])
+def test_processes_of_all_machines_count(nodes: int, processes: int, tensor: int, used: int) -> None:
+    assert plan(64, 16, nodes=nodes, processes=processes, tensor_parallel=tensor).micro_batch_size == used
+
+
 @pytest.mark.parametrize(("processes", "tensor"), [(3, 1), (4, 3)])
 def test_a_batch_that_cannot_be_shared_is_refused(processes: int, tensor: int) -> None:
     with pytest.raises(RecipeError, match="cannot share 8 sequences"):

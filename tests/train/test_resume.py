@@ -1,6 +1,7 @@
-"""Pretraining killed with SIGKILL at its worst moments, or out of disk, ends with the loss curve and the weights of an undisturbed run."""
+"""Pretraining killed at its worst moments, asked to stop, or out of disk, ends with the curve and weights of an undisturbed run."""
 
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from torch.distributed.checkpoint.default_planner import _EmptyStateDictLoadPlan
 from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
 
 from kishi import manifest
+from kishi.checkpoints import fault, folder_of
 from tests.train import tiny_run
 from tests.train.tiny_run import CHECKPOINT_EVERY, PHASE1, PHASE2
-from train.checkpoints import fault, folder_of
 
 FILE_LIMIT = 300_000  # bytes; a checkpoint has 1.6 MB
 
@@ -49,7 +50,7 @@ def assert_same_end(runs: Path, undisturbed: Path, phase: int) -> None:
     manifest.verify(runs / "kishi-tiny" / f"pretrain-phase{phase}")
 
 
-def test_phase1_is_the_same_after_a_full_disk_and_three_kills(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
+def test_phase1_is_the_same_after_a_full_disk_three_kills_and_a_request_to_stop(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
     runs = copy_of("data", "tokenizer", "index")
     checkpoints = tiny_run.partial_checkpoints(runs, 1)
     first, second = folder_of(checkpoints, CHECKPOINT_EVERY), folder_of(checkpoints, 2 * CHECKPOINT_EVERY)
@@ -62,6 +63,13 @@ def test_phase1_is_the_same_after_a_full_disk_and_three_kills(undisturbed: Path,
     # before the first checkpoint
     tiny_run.kill_when(runs, "pretrain-phase1", lambda: not first.exists() and tiny_run.last_step(runs, 1) >= 1)
     assert not first.exists()
+
+    # asked to stop between checkpoints: one more is saved
+    asked = tiny_run.stop_when(runs, "pretrain-phase1", lambda: tiny_run.last_step(runs, 1) > CHECKPOINT_EVERY, signal.SIGTERM)
+    step = tiny_run.last_step(runs, 1)
+    assert asked.returncode == 75 and f"stopped by SIGTERM: {step} of {PHASE1} steps are saved" in asked.stderr
+    assert CHECKPOINT_EVERY < step < 2 * CHECKPOINT_EVERY and fault(folder_of(checkpoints, step)) is None
+    assert "Traceback" not in (checkpoints.parent / ".train.log").read_text().rpartition("engine:")[2]
 
     # while a checkpoint is written
     tiny_run.kill_when(runs, "pretrain-phase1", second.exists)

@@ -16,9 +16,9 @@ SETTINGS = {
     "model.layers": 2,
     "model.hidden_size": 64,
     "model.ffn_hidden_size": 128,
-    "model.attention_heads": 2,
-    "model.kv_heads": 1,
-    "model.head_dim": 32,
+    "model.attention_heads": 4,
+    "model.kv_heads": 2,
+    "model.head_dim": 16,
     "pretrain.sequence_length": 128,
     "pretrain.global_batch_size": 32,
     "pretrain.phases.0.steps": PHASE1,
@@ -27,6 +27,9 @@ SETTINGS = {
     "pretrain.evaluate_every": 7,
     "pretrain.checkpoint_every": CHECKPOINT_EVERY,
     "pretrain.sample_tokens": 4,
+    "pretrain.heldout_documents": 6,
+    "pretrain.questions": 4,
+    "pretrain.keep.last": 3,  # all
 }
 _TIMES = ("seconds", "tokens_per_second", "peak_memory_bytes")
 
@@ -48,8 +51,11 @@ def run(runs: Path, stage: str, *more: str, limit: Callable[[], None] | None = N
     )
 
 
-def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str) -> None:
-    """Start the stage and kill its whole process group with SIGKILL as soon as `moment()` is true; returns when none of it is left."""
+def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str, alone: bool = False) -> None:
+    """Start the stage and kill its whole process group with SIGKILL as soon as `moment()` is true; returns when none of it is left.
+
+    `alone`: only the stage's own process is killed; the others have to end by themselves.
+    """
     process = subprocess.Popen(
         command(stage, "--hw", "cpu", *more), env=environment(runs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -57,11 +63,30 @@ def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str) ->
     while not moment():
         assert process.poll() is None, "it ended before the moment came"
         time.sleep(0.0005)
-    os.killpg(process.pid, signal.SIGKILL)
+    (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
     process.wait()
+    _wait_for_none_left(runs)
+
+
+def stop_when(runs: Path, stage: str, moment: Callable[[], bool], number: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
+    """Start the stage and send the signal to its process group as soon as `moment()` is true; returns when none of it is left."""
+    process = subprocess.Popen(
+        command(stage, "--hw", "cpu", *more), env=environment(runs), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    while not moment():
+        assert process.poll() is None, "it ended before the moment came"
+        time.sleep(0.0005)
+    os.killpg(process.pid, number)
+    out, err = process.communicate()
+    _wait_for_none_left(runs)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _wait_for_none_left(runs: Path) -> None:
     deadline = time.monotonic() + 10
     while alive := _processes_naming(str(runs)):
-        assert time.monotonic() < deadline, f"left over after the kill: {alive}"
+        assert time.monotonic() < deadline, f"left over: {alive}"
         time.sleep(0.01)
 
 

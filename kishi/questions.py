@@ -1,4 +1,4 @@
-"""The questions of a multiple-choice set: read with their faults named, and what answers without knowledge reach on them."""
+"""The questions of a multiple-choice set: read with their faults named, put in words, and what answers without knowledge reach on them."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from eval.scores import macro_f1
 from kishi.errors import DataError
 from kishi.jsonl import open_bytes
 
 Text = Annotated[str, Field(min_length=1)]
+_PROMPTS = {"kk": "Сұрақ: {}\nЖауап:", "ru": "Вопрос: {}\nОтвет:", "en": "Question: {}\nAnswer:"}
 
 
 class Question(BaseModel):
@@ -27,6 +27,11 @@ class Question(BaseModel):
         if self.answer >= len(self.choices):
             raise ValueError(f"answer {self.answer}, but there are {len(self.choices)} choices, counted from 0")
         return self
+
+    @property
+    def prompt(self) -> str:
+        """What the model reads before a choice; a space comes between."""
+        return _PROMPTS[self.lang].format(self.question)
 
 
 def load(path: Path, languages: tuple[str, ...]) -> dict[str, list[Question]]:
@@ -55,12 +60,10 @@ def _parse(line: bytes, path: Path, number: int) -> Question:
 
 
 def baselines(questions: list[Question]) -> dict[str, Any]:
-    """Accuracy of guessing, and of always answering with the most frequent right place (with its macro-F1)."""
-    truth = [question.answer for question in questions]
-    place, most = Counter(truth).most_common(1)[0]
+    """Accuracy of guessing, and of always answering with the most frequent right place."""
+    most = Counter(question.answer for question in questions).most_common(1)[0][1]
     return {
         "n": len(questions),
         "random": round(sum(1 / len(question.choices) for question in questions) / len(questions), 4),
         "majority": round(most / len(questions), 4),
-        "majority_macro_f1": round(macro_f1(truth, [place] * len(truth)), 4),
     }

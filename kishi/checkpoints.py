@@ -1,22 +1,21 @@
-"""Which checkpoints are whole. Megatron's own tracker files do not say it: they are overwritten in place, before the last file is written.
-
-So each finished checkpoint gets `complete.json`, the sizes of its files, written last and atomically; what has none, or other sizes, was
-cut by a kill or damaged later and is never trained from.
-"""
+"""Folders of Megatron checkpoints, and which of them are whole: those with `complete.json`, the sizes of their files, written last."""
 
 import json
-import shutil
 from pathlib import Path
 
 from kishi.jsonl import write_json
 
 MARKER = "complete.json"
-TRACKER, TRAIN_STATE = "latest_checkpointed_iteration.txt", "latest_train_state.pt"
 
 
 def folder_of(checkpoints: Path, step: int) -> Path:
     """Megatron's name for the checkpoint after `step` steps."""
     return checkpoints / f"iter_{step:07d}"
+
+
+def step_of(checkpoint: Path) -> int:
+    """The other way round."""
+    return int(checkpoint.name.removeprefix("iter_"))
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -47,20 +46,6 @@ def fault(checkpoint: Path) -> str | None:
     return None
 
 
-def repair(checkpoints: Path) -> tuple[int | None, list[str]]:
-    """Remove what is not whole and point Megatron's trackers at the newest that is: its step, or None; and what was removed and why."""
-    removed, newest = [], None
-    for checkpoint in sorted(checkpoints.glob("iter_*")):
-        if why := fault(checkpoint):
-            removed.append(f"{checkpoint.name} {why}")
-            shutil.rmtree(checkpoint)
-        else:
-            newest = checkpoint
-    for name in (TRACKER, TRAIN_STATE):
-        (checkpoints / name).unlink(missing_ok=True)
-    if newest is None:
-        return None, removed
-    step = int(newest.name.removeprefix("iter_"))
-    shutil.copyfile(newest / "train_state.pt", checkpoints / TRAIN_STATE)
-    (checkpoints / TRACKER).write_text(str(step))
-    return step, removed
+def whole(checkpoints: Path) -> list[int]:
+    """Steps of the whole ones, the newest last."""
+    return [step_of(checkpoint) for checkpoint in sorted(checkpoints.glob("iter_*")) if fault(checkpoint) is None]

@@ -1,0 +1,26 @@
+"""A model cut across processes learns what a whole one does: layers cut in width in phase 1, the stack of layers cut in phase 2."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.train import tiny_run
+
+OVERLAY = "device: cpu\nprocesses: 2\nmicro_batch_size: 16\nprecision: fp32\nattention: sdpa\n"
+
+
+def test_tensor_then_pipeline_parallelism_give_the_losses_of_one_process(undisturbed: Path, tmp_path: Path, copy_of: object) -> None:
+    runs = copy_of("data", "tokenizer", "index")  # type: ignore[operator]
+    for phase, key in ((1, "tensor_parallel"), (2, "pipeline_parallel")):
+        overlay = tmp_path / f"{key}.yaml"
+        overlay.write_text(f"{OVERLAY}{key}: 2\n")
+        done = tiny_run.run(runs, f"pretrain-phase{phase}", "--hw", str(overlay))
+        assert done.returncode == 0, done.stdout + done.stderr
+        ours, whole = tiny_run.metrics(runs, phase), tiny_run.metrics(undisturbed, phase)
+        assert [row["step"] for row in ours] == [row["step"] for row in whole]
+        for mine, other in zip(ours, whole, strict=True):
+            assert mine.keys() == other.keys()
+            for name in ("loss", "learning_rate"):
+                assert mine.get(name) == pytest.approx(other.get(name), rel=1e-4) if name in other else name not in mine
+            for name in ("bits_per_byte", "bits_per_byte_dirty"):
+                assert mine.get(name) == pytest.approx(other[name], rel=1e-4) if name in other else name not in mine
