@@ -45,15 +45,32 @@ def recipe_file(folder: Path, base: Path) -> Path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Every stage from data to pretrain-phase1, and the export of that phase. The head is untied: there are then two tables to grow."""
     place = tmp_path_factory.mktemp("existing")
-    base_model.write(place / "base", tied=False)
-    recipe = str(recipe_file(place, place / "base"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "RUNS", place / "runs")
-        for name in ("data", "tokenizer", "index", "expand-model", "import-hf", "pretrain-phase1"):
-            assert main([recipe, name, "--hw", "cpu"]) == 0
-        inputs = {name: stage(place, name) for name in ("data", "tokenizer", "import-hf", "pretrain-phase1")}
-        export_hf._export(Job(load_recipe(Path(recipe)), load_hardware("cpu"), place, inputs), {"phase1": place / "exported"})
+        make(place, "cpu")
         yield place
+
+
+def make(place: Path, overlay: str) -> None:
+    base_model.write(place / "base", tied=False)
+    recipe = str(recipe_file(place, place / "base"))
+    for name in ("data", "tokenizer", "index", "expand-model", "import-hf", "pretrain-phase1"):
+        assert main([recipe, name, "--hw", overlay]) == 0
+    inputs = {name: stage(place, name) for name in ("data", "tokenizer", "import-hf", "pretrain-phase1")}
+    export_hf._export(Job(load_recipe(Path(recipe)), load_hardware("cpu"), place, inputs), {"phase1": place / "exported"})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_on_a_gpu_it_begins_with_the_same_model_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16, with Transformer Engine where it is installed; imported and exported on the CPU."""
+    monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
+    make(tmp_path, "1xh100")
+    rows = list(read_rows(stage(tmp_path, "pretrain-phase1") / "metrics.jsonl"))
+    model: Any = AutoModelForCausalLM.from_pretrained(stage(tmp_path, "expand-model"), dtype=torch.float32)
+    assert rows[0]["bits_per_byte"]["kk"] == pytest.approx(bits_per_byte(model, tmp_path, "kk"), rel=1e-2)
+    assert rows[-1]["bits_per_byte"]["kk"] < rows[0]["bits_per_byte"]["kk"]
+    assert json.loads((tmp_path / "exported" / "parity.json").read_text())["max_difference"] <= 1e-4
 
 
 def stage(folder: Path, name: str) -> Path:
