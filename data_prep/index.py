@@ -22,7 +22,6 @@ from data_prep.epochs import epochs_per_source, warnings
 from data_prep.executor import Step, run_steps
 from kishi.errors import ArtefactError
 from kishi.jsonl import Row, read_rows, write_json
-from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
 from recipes.job import Job
 
 TIERS = {"heldout": "clean", "heldout-dirty": "dirty"}  # of held-out folders
@@ -36,11 +35,18 @@ def run(job: Job) -> dict[str, Any]:
     vocab_size = load_tokenizer(job.inputs["tokenizer"]).get_vocab_size()
     sources = sorted([*data.glob("corpus/*/*.jsonl.zst"), *data.glob("heldout*/*.jsonl.zst")])
     names = [f"{path.parent.name}/{path.name.removesuffix('.jsonl.zst')}" for path in sources]
+    if token_bytes(vocab_size) == 4:
+        Console().print(f"{vocab_size:,} tokens: an id takes 4 bytes here, not 2")
     step = IndexShards([path.absolute() for path in sources], names, job.folder.absolute(), job.inputs["tokenizer"].absolute(), vocab_size)
     run_steps([Step("index", [step], len(sources))], work, job.hardware, 1 if _small(sources) else len(sources))
     counts = {name: json.loads(_counts(work, name).read_bytes()) for name in names}
     _warn_about_encoder(counts)
     return _finish(job, counts, data, vocab_size)
+
+
+def token_bytes(vocab_size: int) -> int:
+    """Of one id in the `.bin` files: unsigned 16 bits where all ids fit, else signed 32. Megatron reads which from the `.idx`."""
+    return 2 if vocab_size < 65_500 else 4
 
 
 def _small(sources: list[Path]) -> bool:
@@ -80,6 +86,7 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
         "train": {tier: {language: dict(values) for language, values in languages.items()} for tier, languages in train.items()},
         "heldout": heldout,
         "vocab_size": vocab_size,
+        "token_bytes": token_bytes(vocab_size),
         "epochs": epochs,
         "encoder": {"shards": dict(encoders), "documents_checked": sum(found["checked"] for found in counts.values())},
     }
@@ -100,7 +107,7 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
     def __init__(self, sources: list[Path], names: list[str], folder: Path, tokenizer: Path, vocab_size: int) -> None:
         super().__init__()
         self.sources, self.names, self.folder, self.tokenizer = sources, names, folder, tokenizer
-        self.token_bytes = 2 if vocab_size < 65_500 else 4
+        self.token_bytes = token_bytes(vocab_size)
 
     def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> None:
         """datatrove's interface."""
@@ -110,7 +117,7 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
             counts = self._build(source, prefix, encoder)
         counts = counts or self._build(source, prefix, encoder)
         assert counts is not None
-        _check_shard(prefix, counts, self.token_bytes)
+        _check_shard(prefix, counts, self.token_bytes, encoder.end_of_text)
         write_json(_counts(self.folder / ".work", self.names[rank]), counts | {"encoder": encoder.name, "refused": encoder.refused})
 
     def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, int] | None:
@@ -126,7 +133,7 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
                     file.close()
                     encoder.give_up_fast(f"gave other ids for document {documents} ({row['id']}) of {source.name}")
                     return None
-            file.write([*ids, SPECIAL_IDS[END_OF_TEXT]])
+            file.write([*ids, encoder.end_of_text])
             documents, tokens, text_bytes = documents + 1, tokens + len(ids) + 1, text_bytes + size(row["text"])
         file.close()
         for ending in (".bin", ".idx"):
@@ -139,12 +146,12 @@ def _encoded(source: Path, encoder: Encoder) -> Iterator[tuple[Row, list[int]]]:
         yield from zip(rows, encoder.encode([row["text"] for row in rows]), strict=True)
 
 
-def _check_shard(prefix: Path, counts: dict[str, int], token_bytes: int) -> None:
+def _check_shard(prefix: Path, counts: dict[str, int], token_bytes: int, end_of_text: int) -> None:
     """The files on disk hold these counts, and each document ends in end-of-text. Raises ArtefactError."""
     raw = np.fromfile(prefix.with_name(f"{prefix.name}.idx"), dtype=np.uint8)
     documents = int(raw[18:26].view("<u8")[0])  # after magic (9), version (8) and type (1)
     lengths = raw[34 : 34 + 4 * documents].view("<i4")
     tokens = np.memmap(prefix.with_name(f"{prefix.name}.bin"), dtype=np.uint16 if token_bytes == 2 else np.int32, mode="r")
     whole = documents == counts["documents"] and len(tokens) == counts["tokens"] == int(lengths.sum(dtype=np.int64))
-    if not whole or not (tokens[np.cumsum(lengths, dtype=np.int64) - 1] == SPECIAL_IDS[END_OF_TEXT]).all():
+    if not whole or not (tokens[np.cumsum(lengths, dtype=np.int64) - 1] == end_of_text).all():
         raise ArtefactError(f"the files hold other counts than {counts}", where=prefix, fix="delete the folder and run the stage again")

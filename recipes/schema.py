@@ -142,10 +142,31 @@ class Data(Section):
         return self
 
 
-class Tokenizer(Section):
-    """Byte-level BPE. The defaults were chosen by measurement (bench/records/*-tokenizer-ablation)."""
+class Base(Section):
+    """A model of someone else's that training goes on from: a Hugging Face folder, or a hub id pinned to a commit (recipes/base.py)."""
 
-    vocab_size: Annotated[int, Field(ge=512, lt=65_500, multiple_of=128)]
+    path: str | None = Field(None, min_length=1, description="local folder in Hugging Face's layout")
+    hub: str | None = Field(None, pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub's model")
+    license: str = Field(min_length=1, description="SPDX identifier, or the words of the model's page")
+    rows: Literal["mean", "focus"] = Field("focus", description="how the embedding rows of new tokens begin (tokenizer/new_rows.py)")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path or hub")
+        if (self.hub is None) != (self.revision is None):
+            raise ValueError("hub needs revision, the 40 hex digits of a commit, and path has none")
+        return self
+
+
+class Tokenizer(Section):
+    """Byte-level BPE. The defaults were chosen by measurement (bench/records/*-tokenizer-ablation).
+
+    With `base` its tokenizer grows to `vocab_size` tokens, old ones included, instead of a new one being learnt.
+    """
+
+    vocab_size: Annotated[int, Field(ge=512, multiple_of=128)]
     mix: dict[Language, Share] = Field({"kk": 0.49, "ru": 0.355, "en": 0.155}, description="what each language weighs, by UTF-8 bytes")
     sample_megabytes: float = Field(512, gt=0, description="text that the merges are learnt from, at most")
     count_power: float = Field(0.3, gt=0, le=1, description="a word counts as occurrences ** count_power in its domain; 1 is plain BPE")
@@ -312,8 +333,9 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1234
     data: Data
+    base: Base | None = None
     tokenizer: Tokenizer
-    model: Model
+    model: Model | None = Field(None, description="left out with `base`, whose own shape it has")
     pretrain: Pretrain
     sft: Sft
     dpo: Dpo
@@ -334,6 +356,14 @@ class Recipe(Section):
     def languages(self) -> tuple[Language, ...]:
         """The languages of the mix, in its order."""
         return tuple(self.data.mix)
+
+    @model_validator(mode="after")
+    def _from_scratch_or_base(self) -> Self:
+        if (self.base is None) == (self.model is None):
+            raise ValueError("give either model (its shape, trained from scratch) or base (a model to go on from)")
+        if self.base is None and self.tokenizer.vocab_size >= 65_500:
+            raise ValueError(f"tokenizer.vocab_size: below 65500, where an id fits two bytes (got {self.tokenizer.vocab_size})")
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

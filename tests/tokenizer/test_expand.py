@@ -12,13 +12,15 @@ from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 from kishi.errors import DataError, ParityError
 from kishi.jsonl import read_rows
+from recipes.schema import Tokenizer as Settings
 from tokenizer.encoder import HuggingFace
-from tokenizer.expand import Expansion, expand, weigh_text
+from tokenizer.expand import MIX, Expansion, expand, weigh_text
 from tokenizer.fertility import measure_language
 from tokenizer.new_rows import expand_model, focus_rows, grow, mean_rows, sparsemax
 from tokenizer.pattern import PATTERN
 
 NEW = 300
+SETTINGS = Settings(vocab_size=512, mix=MIX, sample_megabytes=8)
 
 
 def texts(data: Path, language: str, part: str = "corpus/clean") -> list[str]:
@@ -57,7 +59,7 @@ def byte_fallback(english: list[str]) -> Tokenizer:
 @pytest.fixture(scope="module", params=[byte_level, byte_fallback], ids=["byte-level", "byte-fallback"])
 def pair(request: pytest.FixtureRequest, data: Path) -> tuple[Tokenizer, Expansion]:
     old = request.param(texts(data, "en"))
-    return old, expand(old, weigh_text(data, 8, seed=1), NEW)
+    return old, expand(old, weigh_text(data, SETTINGS, seed=1), NEW)
 
 
 def test_kazakh_becomes_cheaper_and_english_does_not_change(pair: tuple[Tokenizer, Expansion], data: Path) -> None:
@@ -115,7 +117,7 @@ def tiny_model(size: int, tied: bool) -> Any:
 @pytest.mark.parametrize("method", ["mean", "focus"])
 def test_model_folder_grows_and_keeps_its_old_logits(data: Path, tmp_path: Path, tied: bool, method: Any) -> None:
     old = byte_level(texts(data, "en"))
-    expansion = expand(old, weigh_text(data, 8, seed=1), NEW)
+    expansion = expand(old, weigh_text(data, SETTINGS, seed=1), NEW)
     model = tiny_model(old.get_vocab_size() + 40, tied)  # as Qwen's: more rows than tokens
     model.save_pretrained(tmp_path / "old")
     assert expand_model(tmp_path / "old", tmp_path / "new", old, expansion, method, data) <= 1e-5

@@ -2,10 +2,16 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
 
+from eval import held_out
+from eval.hugging_face import negative_log_likelihood
 from tests.train import tiny_run
 
 OVERLAY = "device: cpu\nprocesses: 2\nmicro_batch_size: 16\nprecision: fp32\nattention: sdpa\n"
@@ -25,4 +31,17 @@ def test_phase2_is_the_same_cut_in_width_or_in_layers(undisturbed: Path, tmp_pat
         for mine, other in zip(ours, whole, strict=True):
             for name in set(MEASURED) & other.keys():
                 assert mine[name] == pytest.approx(other[name], rel=1e-4), (key, mine["step"], name)
+        check_export(runs)
         shutil.rmtree(runs / "kishi-tiny" / "pretrain-phase2")
+
+
+def check_export(runs: Path) -> None:
+    """One process puts the parts together: the plain model measures on held-out text what the cut one did."""
+    done = tiny_run.run(runs, "export-hf")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tokenizer = Tokenizer.from_file(str(runs / "kishi-tiny/tokenizer/tokenizer.json"))
+    text = held_out.load(runs / "kishi-tiny/data", tokenizer, ("kk",))["kk"]
+    assert list((runs / "kishi-tiny/pretrain-phase2/checkpoints").glob("iter_*/__1_*.distcp"))  # the second process's part
+    model = AutoModelForCausalLM.from_pretrained(runs / "kishi-tiny/export-hf/phase2", dtype=torch.float32)
+    found = text.bits_per_byte(partial(negative_log_likelihood, model), 128)
+    assert found == pytest.approx(tiny_run.metrics(runs, 2)[-1]["bits_per_byte"]["kk"], rel=1e-4)
