@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 
 from datatrove.data import Document
-from datatrove.pipeline.filters import FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
+from datatrove.pipeline.filters import FineWebQualityFilter
 from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 
 from data_prep.document import Words
 from data_prep.evidence import CleaningStep, Evidence
+from data_prep.gopher import Repetition
+from data_prep.gopher import Words as WordLimits
 from recipes.schema import Filters, Limits
 
 # Table A1 of the Gopher paper: (n, share of characters)
@@ -84,7 +86,7 @@ def _measures(limits_json: str) -> tuple[BaseFilter, ...]:
         new_line_ratio=limits.max_new_lines,
         language=_WORDS,
     )
-    words = GopherQualityFilter(
+    words = WordLimits(
         min_doc_words=1,
         max_doc_words=None,
         min_avg_word_length=None,
@@ -100,7 +102,7 @@ def _measures(limits_json: str) -> tuple[BaseFilter, ...]:
 
 
 def _repetition(factor: float) -> BaseFilter:
-    return GopherRepetitionFilter(
+    return Repetition(
         dup_line_frac=None,
         dup_para_frac=None,
         dup_line_char_frac=None,

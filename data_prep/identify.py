@@ -6,13 +6,13 @@ and kept as evidence; the document goes only when nothing of its language is lef
 guess would not do, since short Russian lines are often nearest to Bulgarian or Mari, with Russian close behind.
 """
 
+import re
 from collections import Counter
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import regex
 from datatrove.data import Document
 
 from data_prep.evidence import CleaningStep, Evidence
@@ -20,11 +20,13 @@ from recipes.schema import Filters
 
 _CODES = {"kaz": "kk", "rus": "ru", "eng": "en"}  # heliport answers in ISO 639-3
 _CYRILLIC = {"kk", "ru"}
+_CYRILLIC_LETTER = re.compile("[\u0400-\u052f\u1c80-\u1c8f]")
 MIN_LETTERS = 40  # a shorter line cannot be told
 _CANDIDATES = 20
+_LETTERS = re.compile(r"[^\W\d_]+")
 _SOME_CYRILLIC = 0.2  # share of letters from which on the Latin ones are taken for names
 _FAR = 100.0  # the own language is not even among the candidates
-_NOT_PROSE = regex.compile(r"\S*[/\\_=<>{}]\S*")  # addresses, paths, code
+_NOT_PROSE = re.compile(r"[^\s/\\_=<>{}]*+[/\\_=<>{}]\S*+")  # addresses, paths, code
 
 
 @cache
@@ -41,11 +43,17 @@ def identify(text: str) -> dict[str, float]:
 
 
 def _letters(text: str) -> int:
-    return sum(map(str.isalpha, text))
+    return sum(map(len, _LETTERS.findall(text)))
+
+
+def _can_be_told(line: str) -> bool:
+    return len(line) >= MIN_LETTERS and _letters(line) >= MIN_LETTERS
 
 
 def is_foreign(text: str, own: str, margin: float) -> str | None:
     """The language that the text surely is in, when that is not `own`; None when it is, or when the text is too short to tell."""
+    if len(text) < MIN_LETTERS:
+        return None
     prose = _NOT_PROSE.sub(" ", text)
     letters = _letters(prose)
     if letters < MIN_LETTERS:
@@ -54,8 +62,7 @@ def is_foreign(text: str, own: str, margin: float) -> str | None:
     best = next(iter(distances))
     if best == own or distances.get(own, _FAR) <= margin:
         return None
-    share = len(regex.findall(r"\p{Cyrillic}", prose)) / letters
-    if own in _CYRILLIC and _SOME_CYRILLIC < share < 0.5:
+    if own in _CYRILLIC and _SOME_CYRILLIC < len(_CYRILLIC_LETTER.findall(prose)) / letters < 0.5:
         return None  # product names inside a Cyrillic sentence do not make it English
     return best
 
@@ -80,9 +87,8 @@ class Identify(CleaningStep):
         document.metadata["lang"] = lang
         margin = self.light.for_language(lang).language_margin
         foreign = [is_foreign(line, lang, margin) for line in lines]
-        whole = is_foreign(document.text, lang, margin)
-        own = sum(len(line) for line, code in zip(lines, foreign, strict=True) if not code and _letters(line) >= MIN_LETTERS)
-        if whole and own < self.light.for_language(lang).min_characters:
+        own = sum(len(line) for line, code in zip(lines, foreign, strict=True) if not code and _can_be_told(line))
+        if own < self.light.for_language(lang).min_characters and (whole := is_foreign(document.text, lang, margin)):
             evidence.remove(document, f"language-{whole}")
             return None
         if any(foreign):
@@ -92,7 +98,7 @@ class Identify(CleaningStep):
     def _main_language(self, lines: list[str], text: str) -> str:
         size = Counter[str]()
         for line in lines:
-            if _letters(line) >= MIN_LETTERS and (best := next(iter(identify(line)))) in self.languages:
+            if _can_be_told(line) and (best := next(iter(identify(line)))) in self.languages:
                 size[best] += len(line)
         return size.most_common(1)[0][0] if size else next(iter(identify(text)), "")
 
@@ -105,7 +111,7 @@ class Identify(CleaningStep):
 
 def _spread(lines: list[str], foreign: list[str | None], own: str) -> list[str | None]:
     """Short lines between two foreign ones go with them, unless they are in the document's own script: headings, code, list items."""
-    told = [place for place, (line, code) in enumerate(zip(lines, foreign, strict=True)) if code or _letters(line) >= MIN_LETTERS]
+    told = [place for place, (line, code) in enumerate(zip(lines, foreign, strict=True)) if code or _can_be_told(line)]
     result = list(foreign)
     for before, after in pairwise(told):
         if foreign[before] and foreign[after]:
@@ -116,5 +122,5 @@ def _spread(lines: list[str], foreign: list[str | None], own: str) -> list[str |
 
 
 def _has_own_script(line: str, own: str) -> bool:
-    cyrillic = regex.search(r"\p{Cyrillic}", line) is not None
+    cyrillic = _CYRILLIC_LETTER.search(line) is not None
     return cyrillic if own in _CYRILLIC else not cyrillic and any(map(str.isalpha, line))

@@ -4,7 +4,7 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import regex
 from datatrove.data import Document
@@ -22,9 +22,10 @@ _NAMES = (
 )
 # Known names, bare or with attributes: "x <b and c> y" is no tag.
 _TAGS = re.compile(rf"</?({_NAMES})(\s[^<>]*=[^<>]*|\s*)/?>", re.IGNORECASE)
-_SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+")  # not before the first letter of a line: code keeps its indent
+_SPACES = re.compile(r"(?<=\S)(?:[ \t\u00a0]{2,}|[\t\u00a0])")  # not before the first letter of a line: code keeps its indent
 _BLANK_LINES = re.compile(r"\n{3,}")
 # Lines that pages repeat around their text: navigation, sharing, rights. Short lines only, so that prose about them stays.
+_BOILERPLATE_SIGNS = ("all rights", "барлық құқ", "все права", "share this", "поделиться:", "бөлісіңіз:", "cookie", "»", "!include", " | ")
 _BOILERPLATE = re.compile(
     r"(all rights reserved|барлық құқықтар қорғал|все права защищены|^share this|^поделиться:|бөлісіңіз:"
     r"|(accept|use|using) cookies|использу\w+ (файлы )?cookie|cookie файлдарын пайдалан)",
@@ -67,15 +68,20 @@ def _once(text: str, dropped: Callable[[str], None]) -> str:
     if matter := _FRONT_MATTER.match(text):
         dropped(matter[0])
         text = text[matter.end() :]
-    lines = [_SPACES.sub(" ", line).rstrip() for line in text.split("\n")]
-    kept = []
+    lines = [line.rstrip() for line in _SPACES.sub(" ", text).split("\n")]
+    lowered = text.lower()
+    if any(sign in lowered for sign in _BOILERPLATE_SIGNS):  # few texts have one, and looking for all of them at once is cheap
+        lines = list(_without_boilerplate(lines, dropped))
+    text = mend_look_alikes("\n".join(lines))
+    return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
+
+
+def _without_boilerplate(lines: list[str], dropped: Callable[[str], None]) -> Iterator[str]:
     for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
         if is_boilerplate(line) or is_navigation(before, line, after):
             dropped(line)
         else:
-            kept.append(line)
-    text = mend_look_alikes("\n".join(kept))
-    return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
+            yield line
 
 
 def mend_look_alikes(text: str) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 
 from bench.data.speed import command, commit, device
 from data_prep.decontaminate import ExampleIndex
-from data_prep.document import words_of
 from data_prep.identify import is_foreign
 from data_prep.normalise import normalise
 from data_prep.personal_data import iin_check_digit, luhn_digit, mask_personal_data
@@ -140,9 +139,9 @@ def contamination(hosts: list[str]) -> dict[str, dict[str, float]]:
             for place in draw.sample(range(len(words)), changed):
                 edited[place] = "басқа"
             cut = host.find(" ", len(host) // 2)
-            counts[name][0] += index.find(words_of(f"{host[:cut]} {' '.join(edited)} {host[cut:]}")) is not None
+            counts[name][0] += index.find(f"{host[:cut]} {' '.join(edited)} {host[cut:]}") is not None
             counts[name][1] += 1
-    false = sum(index.find(words_of(host)) is not None for host in hosts)
+    false = sum(index.find(host) is not None for host in hosts)
     return {name: share(*pair) for name, pair in counts.items()} | {"sound documents removed": share(false, len(hosts))}
 
 
