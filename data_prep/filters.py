@@ -13,8 +13,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 
 from data_prep.document import Words
 from data_prep.evidence import CleaningStep, Evidence
-from data_prep.gopher import Repetition
-from data_prep.gopher import Words as WordLimits
+from data_prep.gopher import Repetition, WordLimits
+from data_prep.lines import lines_fault
 from recipes.schema import Filters, Limits
 
 # Table A1 of the Gopher paper: (n, share of characters)
@@ -66,6 +66,8 @@ def broken_limit(document: Document, limits: Limits) -> str | None:
         return "too-long"
     if "\ufffd" in document.text:
         return "broken-encoding"
+    if reason := lines_fault(document.text, limits):
+        return reason
     lines, words, *repetition = _measures(limits.model_dump_json())
     if document.text.count(" ") < _MIN_WORDS:  # in a short text any one n-gram is a large share
         repetition = []

@@ -15,7 +15,7 @@ from datatrove.utils.text import PUNCTUATION_SET
 from data_prep.ngrams import hash_runs
 
 
-class Words(GopherQualityFilter):  # type: ignore[misc]
+class WordLimits(GopherQualityFilter):  # type: ignore[misc]
     """Mean word length and share of words with a letter; the other limits must be off."""
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:

@@ -89,6 +89,10 @@ class Limits(Section):
     min_alphabetic_words: Share = Field(0.5, description="share of words with a letter")
     min_line_punctuation: Share = Field(0.0, description="share of lines that end in punctuation")
     max_new_lines: float = Field(1.0, gt=0, description="line breaks a word")
+    max_labels: Share = Field(1.0, description="share of the text in lines of at most 30 characters without punctuation at their end")
+    max_ellipsis_lines: Share = Field(0.3, description="share of lines cut off with an ellipsis (Gopher)")
+    max_placeholders: Share = Field(0.05, description="share of words that a program fills in: %1, %s, { $name }")
+    max_lower_case: Share = Field(1.0, description="share of sentences that begin with a small letter")
     repetition: float = Field(2.0, ge=0, description="Gopher's limits on repeated word n-grams, times this; 0: off")
 
 
