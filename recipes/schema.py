@@ -83,7 +83,8 @@ class Limits(Section):
 
     min_characters: Positive = 100
     max_characters: Positive = 1_000_000
-    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a text surely is in another language")
+    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a line surely is in another language")
+    document_margin: float = Field(0.2, ge=0, description="the same of a document, towards languages that the recipe does not train")
     max_duplicate_lines: Share = Field(0.304, description="share of characters in repeated lines")
     max_mean_word_length: float = Field(20.0, gt=0)
     min_alphabetic_words: Share = Field(0.5, description="share of words with a letter")
