@@ -118,7 +118,7 @@ class Decontamination(Section):
     """What counts as a repetition of evaluation text (data_prep/decontaminate.py)."""
 
     ngram: Positive = Field(13, description="words in a row shared with a task or chat example")
-    containment: Share = Field(0.6, description="share of a short example's word trigrams found close together")
+    containment: Share = Field(0.55, description="share of a short example's word trigrams found close together")
     max_heldout_overlap: Share = Field(0.05, description="share of 8-grams in common with one held-out document")
 
 
