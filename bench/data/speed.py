@@ -150,7 +150,7 @@ def indexing(documents: list[Document], tokenizer: Path, work: Path) -> dict[str
 
     source, plain = work / "all.jsonl.zst", work / "all.jsonl"
     for path in (source, plain):
-        write_rows(path, ({"id": document.id, "text": document.text} for document in documents))
+        write_rows(path, ({"id": document.id, "text": document.text, "source": "x"} for document in documents))
     vocab_size = load_tokenizer(tokenizer).get_vocab_size()
     ours = IndexShards([source], ["ours"], work, tokenizer, vocab_size)
     theirs = MegatronDocumentTokenizer(str(work), "datatrove", str(tokenizer / "tokenizer.json"), END_OF_TEXT)
