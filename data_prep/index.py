@@ -6,7 +6,6 @@ renamed, `.idx` last and its counts after that, so a shard with counts is whole.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,18 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
 from rich.console import Console
 
+from data_prep import datasheet
 from data_prep.document import size
 from data_prep.encoder import Encoder, load_tokenizer
 from data_prep.epochs import epochs_per_source, warnings
 from data_prep.executor import Step, run_steps
 from kishi.errors import ArtefactError
-from kishi.jsonl import Row, read_rows, write_json
+from kishi.jsonl import read_rows, write_json
 from recipes.job import Job
 
 TIERS = {"heldout": "clean", "heldout-dirty": "dirty"}  # of held-out folders
 BATCH = 256
-CHECK_FIRST, CHECK_EVERY = 20, 100  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
+CHECK_FIRST, CHECK_EVERY = 20, 500  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -59,7 +59,9 @@ def _counts(work: Path, name: str) -> Path:
 
 
 def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> dict[str, Any]:
-    shard_sources = json.loads((data / "statistics.json").read_bytes())["shard_sources"]
+    data_facts = json.loads((data / "statistics.json").read_bytes())
+    shard_sources = data_facts["shard_sources"]
+    rows: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     weights = {source.name: source.weight for source in job.recipe.data.sources}
     train: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     heldout, blend, by_source = dict[str, dict[str, Any]](), dict[str, Any](), dict[str, Counter[str]]()
@@ -72,6 +74,8 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
         language, _, rank = shard.partition("-")
         source = shard_sources[int(rank)]
         train[tier][language].update(numbers)
+        for of, values in found["sources"].items():
+            rows[tier, language, of].update(values)
         tier_blend = blend.setdefault(tier, {"prefixes": [], "weights": []})
         tier_blend["prefixes"].append(name)
         tier_blend["weights"].append(found["tokens"] * weights[source])  # an integer at weight 1 would also do: Megatron normalises
@@ -81,6 +85,8 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
     epochs = epochs_per_source(job.recipe, by_source)
     for line in warnings(epochs):
         Console().print(f"[yellow]{line}[/]")
+    by_text = [{"tier": tier, "lang": lang, "source": of, **values} for (tier, lang, of), values in sorted(rows.items())]
+    datasheet.write(job.folder / "datasheet.html", job.recipe, data_facts | {"tokens": by_text, "epochs": epochs, "heldout": heldout})
     encoders = Counter(found["encoder"] for found in counts.values())
     return {
         "train": {tier: {language: dict(values) for language, values in languages.items()} for tier, languages in train.items()},
@@ -88,6 +94,7 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
         "vocab_size": vocab_size,
         "token_bytes": token_bytes(vocab_size),
         "epochs": epochs,
+        "sources": by_text,
         "encoder": {"shards": dict(encoders), "documents_checked": sum(found["checked"] for found in counts.values())},
     }
 
@@ -120,33 +127,47 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
         _check_shard(prefix, counts, self.token_bytes, encoder.end_of_text)
         write_json(_counts(self.folder / ".work", self.names[rank]), counts | {"encoder": encoder.name, "refused": encoder.refused})
 
-    def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, int] | None:
+    def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, Any] | None:
         """The shard's counts; None when the fast encoder was caught with other ids and the shard has to be made again."""
         prefix.parent.mkdir(parents=True, exist_ok=True)
         partial = f".{prefix.name}"
         file = MegatronTokenizedFile(str(prefix.parent), partial, token_size=self.token_bytes)
-        documents = tokens = text_bytes = checked = 0
-        for row, ids in _encoded(source, encoder):
-            if documents < CHECK_FIRST or documents % CHECK_EVERY == 0:
-                checked += 1
-                if not encoder.agrees(row["text"], ids):
-                    file.close()
-                    encoder.give_up_fast(f"gave other ids for document {documents} ({row['id']}) of {source.name}")
-                    return None
-            file.write([*ids, encoder.end_of_text])
-            documents, tokens, text_bytes = documents + 1, tokens + len(ids) + 1, text_bytes + size(row["text"])
+        documents = checked = 0
+        by_source: dict[str, Counter[str]] = defaultdict(Counter)
+        for rows in batched(read_rows(source), BATCH):
+            ids, places = encoder.encode([row["text"] for row in rows])
+            for number, row in enumerate(rows, documents):
+                if number < CHECK_FIRST or number % CHECK_EVERY == 0:
+                    checked += 1
+                    if not encoder.agrees(row["text"], ids[places[number - documents] : places[number - documents + 1]]):
+                        file.close()
+                        encoder.give_up_fast(f"gave other ids for document {number} ({row['id']}) of {source.name}")
+                        return None
+            _write(file, ids, places, encoder.end_of_text)
+            documents += len(rows)
+            for row, length in zip(rows, np.diff(places).tolist(), strict=True):
+                by_source[row["source"]].update(documents=1, tokens=length + 1, bytes=size(row["text"]))
         file.close()
         for ending in (".bin", ".idx"):
             prefix.with_name(f"{partial}{ending}").replace(prefix.with_name(f"{prefix.name}{ending}"))
-        return {"documents": documents, "tokens": tokens, "bytes": text_bytes, "checked": checked}
+        whole = {name: sum(found[name] for found in by_source.values()) for name in ("documents", "tokens", "bytes")}
+        return whole | {"checked": checked, "sources": by_source}
 
 
-def _encoded(source: Path, encoder: Encoder) -> Iterator[tuple[Row, list[int]]]:
-    for rows in batched(read_rows(source), BATCH):
-        yield from zip(rows, encoder.encode([row["text"] for row in rows]), strict=True)
+def _write(file: MegatronTokenizedFile, ids: np.ndarray, places: np.ndarray, end_of_text: int) -> None:
+    """What its `write` does for each document, for many at once, and end-of-text after each."""
+    count = len(places) - 1
+    closed = np.full(len(ids) + count, end_of_text, dtype=file.token_dtype)
+    inside = np.ones(len(closed), dtype=bool)
+    inside[places[1:] + np.arange(count)] = False
+    closed[inside] = ids
+    file.bin_file.write(closed.tobytes())
+    before = len(file.sequence_lengths)
+    file.sequence_lengths.extend((np.diff(places) + 1).tolist())
+    file.document_indices.extend(range(before + 1, before + count + 1))
 
 
-def _check_shard(prefix: Path, counts: dict[str, int], token_bytes: int, end_of_text: int) -> None:
+def _check_shard(prefix: Path, counts: dict[str, Any], token_bytes: int, end_of_text: int) -> None:
     """The files on disk hold these counts, and each document ends in end-of-text. Raises ArtefactError."""
     raw = np.fromfile(prefix.with_name(f"{prefix.name}.idx"), dtype=np.uint8)
     documents = int(raw[18:26].view("<u8")[0])  # after magic (9), version (8) and type (1)

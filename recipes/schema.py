@@ -83,12 +83,17 @@ class Limits(Section):
 
     min_characters: Positive = 100
     max_characters: Positive = 1_000_000
-    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a text surely is in another language")
+    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a line surely is in another language")
+    document_margin: float = Field(0.2, ge=0, description="the same of a document, towards languages that the recipe does not train")
     max_duplicate_lines: Share = Field(0.304, description="share of characters in repeated lines")
     max_mean_word_length: float = Field(20.0, gt=0)
     min_alphabetic_words: Share = Field(0.5, description="share of words with a letter")
     min_line_punctuation: Share = Field(0.0, description="share of lines that end in punctuation")
     max_new_lines: float = Field(1.0, gt=0, description="line breaks a word")
+    max_labels: Share = Field(1.0, description="share of the text in lines of at most 30 characters without punctuation at their end")
+    max_ellipsis_lines: Share = Field(0.3, description="share of lines cut off with an ellipsis (Gopher)")
+    max_placeholders: Share = Field(0.05, description="share of words that a program fills in: %1, %s, { $name }")
+    max_lower_case: Share = Field(1.0, description="share of sentences that begin with a small letter")
     repetition: float = Field(2.0, ge=0, description="Gopher's limits on repeated word n-grams, times this; 0: off")
 
 
@@ -113,7 +118,7 @@ class Decontamination(Section):
     """What counts as a repetition of evaluation text (data_prep/decontaminate.py)."""
 
     ngram: Positive = Field(13, description="words in a row shared with a task or chat example")
-    containment: Share = Field(0.6, description="share of a short example's word trigrams found close together")
+    containment: Share = Field(0.55, description="share of a short example's word trigrams found close together")
     max_heldout_overlap: Share = Field(0.05, description="share of 8-grams in common with one held-out document")
 
 

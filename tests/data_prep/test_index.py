@@ -69,7 +69,7 @@ def test_every_document_has_the_ids_of_tokenizers(indexed: Path, data: Path, tok
 
 
 def test_text_that_spells_a_special_token_stays_text(tokenizer_folder: Path) -> None:
-    ids = encoder.Encoder(tokenizer_folder).encode([f"a {END_OF_TEXT} b"])[0]
+    ids = encoder.Encoder(tokenizer_folder).encode([f"a {END_OF_TEXT} b"])[0].tolist()
     assert SPECIAL_IDS[END_OF_TEXT] not in ids and encoder.load_tokenizer(tokenizer_folder).decode(ids) == f"a {END_OF_TEXT} b"
 
 
@@ -97,7 +97,11 @@ def test_a_killed_index_goes_on_with_the_shards_that_are_left(indexed: Path, dat
 def test_a_fast_encoder_with_other_ids_is_given_up_loudly(
     indexed: Path, data: Path, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = SimpleNamespace(encode_batch=lambda texts: [SimpleNamespace(ids=[100] * len(text)) for text in texts])
+    def all_100(texts: list[str]) -> tuple[bytes, bytes]:
+        places = np.cumsum([0, *map(len, texts)], dtype=np.uint64)
+        return np.full(int(places[-1]), 100, dtype=np.uint32).tobytes(), places.tobytes()
+
+    wrong = SimpleNamespace(encode_batch_flat=all_100)
     monkeypatch.setattr(encoder, "_load_fast", lambda folder: wrong)
     facts = index.run(job(tmp_path, _SHARDS, data=data, tokenizer=tokenizer_folder))
     assert _hashes(tmp_path) == _hashes(indexed) and set(facts["encoder"]["shards"]) == {"tokenizers"}

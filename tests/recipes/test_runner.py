@@ -9,7 +9,7 @@ from kishi.errors import ArtefactError
 from recipes import runner
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
-from recipes.stages import FROM_BASE, FROM_SCRATCH, Stage
+from recipes.stages import FROM_BASE, FROM_SCRATCH, Stage, chain
 
 calls: list[str] = []
 
@@ -38,7 +38,8 @@ def test_what_only_watches_pretraining_makes_no_stage_stale() -> None:
     """A run of days must not begin anew because another checkpoint is to be kept."""
 
     def section(*sets: str) -> dict[str, Any]:
-        return ALL["pretrain-phase1"].section(load_recipe(Path("recipes/kishi-tiny.yaml"), sets))
+        recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), sets)
+        return chain(recipe)["pretrain-phase1"].section(recipe)
 
     watching = ("evaluate_every=7", "checkpoint_every=7", "keep.every=3", "questions=0", "heldout_documents=5", "sample_tokens=3")
     assert section(*(f"pretrain.{setting}" for setting in watching)) == section()
