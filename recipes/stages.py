@@ -19,6 +19,7 @@ class Stage:
     sections: tuple[str, ...]
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
+    folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -53,5 +54,5 @@ STAGES: tuple[Stage, ...] = (
         files=("eval",),
     ),
 )
-REPORT = Stage("report", "report.build:run", tuple(stage.name for stage in STAGES), ("eval",), optional_inputs=True)
+REPORT = Stage("report", "report.build:run", tuple(stage.name for stage in STAGES), ("eval",), optional_inputs=True, folders=("fertility",))
 ALL: dict[str, Stage] = {stage.name: stage for stage in (*STAGES, REPORT)}

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.tokenizer_ablation import CHOSEN, Variant, corpus, figures, learn
+from bench.tokenizer_ablation import CHOSEN, Variant, figures, learn
 from bench.tokenizer_figures import draw
+from bench.tokenizer_texts import corpus
 from kishi.jsonl import read_rows, write_rows
 from kishi.languages import LANGUAGES
 from tokenizer.encoder import HuggingFace

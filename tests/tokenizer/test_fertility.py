@@ -10,8 +10,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, ParityError
+from kishi.manifest import sha256_file
+from recipes.loading import load_recipe
 from recipes.schema import Model
 from tokenizer import compare as command
+from tokenizer.compare import compare
 from tokenizer.encoder import HuggingFace
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure
 from tokenizer.page import pieces, write_page
@@ -86,7 +89,7 @@ def test_page_shows_every_letter_once_and_marks_cut_characters(trained: Path, tm
     shown = pieces(encoder, text)
     assert "".join(piece.text for piece in shown) == text
     assert shown[-1].tokens > 1 and sum(piece.tokens for piece in shown) == len(encoder.encode_batch([text])[0])
-    write_page(tmp_path / "page.html", encoder, Letters(), [text])
+    write_page(tmp_path / "page.html", [encoder, Letters()], [text])
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "&lt;" in page and "<b>" not in page and "http" not in page
 
@@ -102,6 +105,17 @@ def test_the_command_writes_table_chart_and_page(trained: Path, data: Path, tmp_
     assert ours["megabytes_per_cpu_second"] > 0 and content["missing"] == {"Absent": "PyPI absent: not installed"}
     assert "Letters" not in (tmp_path / "fertility.svg").read_text() and "letters" in (tmp_path / "fertility.svg").read_text()
     assert (tmp_path / "tokens.html").stat().st_size > 1000
+    assert content["tokenizer_sha256"] == sha256_file(trained / "tokenizer.json")
+    (row,) = content["coloured"]
+    assert [side["name"] for side in row["sides"]] == [trained.name, "letters"]
+    assert all("".join(piece["text"] for piece in side["pieces"]) == "ә" for side in row["sides"])
+
+
+def test_a_word_costs_more_in_a_larger_model(trained: Path) -> None:
+    small, large = (load_recipe(Path(f"recipes/kishi-{size}.yaml")).model for size in ("tiny", "350m"))
+    ours, texts = load_tokenizer(str(trained)), {"kk": ["Сәлем, әлем"]}
+    costs = [compare([ours], texts, shape)[ours.name]["languages"]["kk"]["gigaflops_per_word"] for shape in (small, large)]
+    assert 0 < costs[0] < costs[1] / 10
 
 
 def test_no_texts_is_an_error(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
