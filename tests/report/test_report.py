@@ -232,7 +232,7 @@ def test_stage_of_another_recipe_is_named(tmp_path: Path, inputs: dict[str, Path
     assert _report(tmp_path, inputs)[0]["remarks"] == ["dpo: stale, made with another recipe (seed differ)"]
 
 
-def _compared(inputs: dict[str, Path], sha256: str) -> None:
+def _compared(inputs: dict[str, Path], sha256: str | None) -> None:
     """What `make fertility` leaves beside the stages' folders."""
     kazakh = {"tokens_per_word": 1.6, "tokens_against_en": 0.89, "bytes_per_token": 9.0, "whole_words": 0.7}
     row = {"vocab_size": 64000, "exact_round_trips": 216, "hard_texts": 216, "languages": {"kk": kazakh, "en": {"tokens_per_word": 1.419}}}
@@ -277,7 +277,7 @@ document.title = 'width ' + d.scrollWidth + ' sections ' + d.querySelectorAll('s
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [360, 1200])
 def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dict[str, Path], width: int) -> None:
-    _compared(inputs, "")
+    _compared(inputs, None)
     _report(tmp_path, inputs)
     frame = f'<meta charset="utf-8"><iframe src="report/index.html" style="border:0;width:{width}px;height:900px"></iframe>{MEASURE}'
     (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
