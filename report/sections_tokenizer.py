@@ -43,7 +43,7 @@ def _compare(run: Run, section: Section) -> None:
     found = table_of(run.beside("fertility", "comparison.json"))
     tokenizers = table_of(found.get("tokenizers"))
     if not tokenizers:
-        section.add(Note(f"Not compared with other models' tokenizers: run `{COMPARE}`, then `make report`."))
+        section.add(Note(f"Not compared with other models' tokenizers yet: run `{COMPARE}`, then `make report`."))
         return
     made = {output.path: output.sha256 for output in run.manifests["tokenizer"].outputs}
     if found.get("tokenizer_sha256") != made.get("tokenizer.json"):
@@ -54,7 +54,7 @@ def _compare(run: Run, section: Section) -> None:
     section.add(Chart(chart) if chart else None)
     if missing := table_of(found.get("missing")):
         listed = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
-        section.add(Note(f"Not installed, so not compared: {listed}. To install them: `{COMPARE}`."))
+        section.add(Note(f"Not compared: {listed}."))
     caption = "The same text, each token in its own colour; a dashed outline is a character that took several tokens"
     for row in found.get("coloured") or ():
         sides = [_side(table_of(side), dig(row, "words")) for side in dig(row, "sides") or ()]

