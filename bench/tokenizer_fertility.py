@@ -73,11 +73,12 @@ def merge_steps(tokenizer: Tokenizer, word: str) -> list[list[str]]:
     ranks = {tuple(pair): place for place, pair in enumerate(content["model"]["merges"])}
     encoder = HuggingFace("", tokenizer)
     parts = [letter for piece in tokenizer.pre_tokenizer.pre_tokenize_str(word) for letter in piece[0]]  # type: ignore[union-attr]
-    steps: list[list[str]] = []
+    steps: list[list[str]] = [list(word)]
     while True:
         spelt = [encoder.token_bytes(tokenizer.token_to_id(part)) for part in parts]
         with suppress(UnicodeDecodeError):  # between the bytes of a letter there is nothing to show
-            steps.append([one.decode() for one in spelt])
+            if (shown := [one.decode() for one in spelt]) != steps[-1]:
+                steps.append(shown)
         pairs = [pair for pair in pairwise(parts) if pair in ranks]
         if not pairs:
             return steps
