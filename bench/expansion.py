@@ -39,7 +39,7 @@ THEN_MIX: dict[Language, float] = {"en": 0.2, "ru": 0.2, "kk": 0.6}
 OLD_TOKENS, NEW_TOKENS = 6000, 1500
 LENGTH, BATCH, LEARNING_RATE, WARMUP = 128, 8, 2e-3, 30
 METHODS = ("none", "random", "mean", "focus")
-SENTENCES = 200
+SENTENCES = 100
 console = Console(highlight=False, width=140)
 Pool = Sequence[tuple[Stratum, str]]
 
@@ -82,7 +82,7 @@ def old_tokenizer(pool: Pool) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(draw(pool, OLD_MIX, 6), trainer)
+    tokenizer.train_from_iterator(draw(pool, OLD_MIX, 5), trainer)
     return tokenizer
 
 
@@ -140,7 +140,7 @@ def base_model(setting: Setting, seed: int) -> Any:
         config = Qwen3Config(vocab_size=setting.old.get_vocab_size(), head_dim=32, max_position_embeddings=LENGTH, **shape)
         config.tie_word_embeddings = True
         model = Qwen3ForCausalLM(config)
-        train(model, reader(setting.old, draw(setting.pool, FIRST_MIX, 6), seed), setting.first, (), None)
+        train(model, reader(setting.old, draw(setting.pool, FIRST_MIX, 5), seed), setting.first, (), None)
         model.save_pretrained(path)
     return Qwen3ForCausalLM.from_pretrained(path)
 
@@ -150,7 +150,7 @@ def grown(model: Any, method: str, setting: Setting, seed: int) -> Any:
     pieces = setting.expansion.pieces
     rows = mean_rows(pieces)
     if method == "focus":
-        documents = setting.expansion.tokenizer.encode_batch(draw(setting.pool, MIX, 16), add_special_tokens=False)
+        documents = setting.expansion.tokenizer.encode_batch(draw(setting.pool, MIX, 8), add_special_tokens=False)
         rows = focus_rows(pieces, [one.ids for one in documents], max(pieces) + 1)
     grow(model, rows, min(pieces))
     if method == "random":
@@ -169,7 +169,7 @@ def curve(method: str, setting: Setting, seed: int) -> dict[str, float]:
     def look(step: int) -> None:
         found[str(step)] = round(bits(model, tokenizer, setting.texts), 4)
 
-    train(model, reader(tokenizer, draw(setting.pool, THEN_MIX, 4), seed + 100), setting.then, setting.looks, look)
+    train(model, reader(tokenizer, draw(setting.pool, THEN_MIX, 2), seed + 100), setting.then, setting.looks, look)
     return found
 
 
@@ -184,7 +184,7 @@ def means(rows: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]
 
 def prepare(arguments: argparse.Namespace) -> Setting:
     """Text, tokenizers and steps."""
-    pool = list(plan(arguments.data, {"kk": 0.5, "ru": 0.25, "en": 0.25}, 24, 0.5, seed=1).texts())
+    pool = list(plan(arguments.data, {"kk": 0.5, "ru": 0.25, "en": 0.25}, 16, 0.5, seed=1).texts())
     random.Random(1).shuffle(pool)
     old = old_tokenizer(pool)
     texts = flores(arguments.test)["kk"][:SENTENCES]
@@ -198,7 +198,7 @@ def main() -> None:
     for name in ("data", "test", "work", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--first", type=int, default=500, help="steps of the old model")
-    parser.add_argument("--then", type=int, default=200, help="steps with the new tokenizer")
+    parser.add_argument("--then", type=int, default=150, help="steps with the new tokenizer")
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     setting = prepare(arguments)
