@@ -41,7 +41,7 @@ def test_models_take_turns_a_larger_vocabulary_is_counted_and_a_second_run_goes_
     small = Case(SHAPE, tokenizer, "qwen35", 384)
     cases = {"small": small, "rows": replace(small, rows=512), "biases": replace(small, architecture="qwen2")}
     texts = ["қалаға балалар кітаптар", "ауылға жолды"]
-    rows = compared(measure(cases, texts, tokens=4, rounds=1, folder=tmp_path), "small")
+    rows = compared(measure(cases, texts, tokens=4, rounds=1, threads=1, folder=tmp_path), "small")
     words = 5
     expected = sum(len(Tokenizer.from_file(str(tokenizer / "tokenizer.json")).encode(text).ids) for text in texts)
     for row in rows.values():
@@ -50,7 +50,7 @@ def test_models_take_turns_a_larger_vocabulary_is_counted_and_a_second_run_goes_
         assert len(row["turns"]) == 1 and row["file_bytes"] > 100_000
     assert rows["rows"]["parameters"] - rows["small"]["parameters"] == 128 * 256
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.gguf")}
-    again = measure(cases, texts, tokens=4, rounds=2, folder=tmp_path)
+    again = measure(cases, texts, tokens=4, rounds=2, threads=1, folder=tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.gguf")} == files and len(files) == 3
     assert all(row["turns"][:1] == rows[name]["turns"] and len(row["turns"]) == 2 for name, row in again.items())
 
