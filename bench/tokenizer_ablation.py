@@ -73,7 +73,7 @@ VARIANTS: dict[str, Variant] = {
     "128 MB": replace(SMALL, megabytes=128),
 }
 NAMES = (*VARIANTS, "vocabulary", "SentencePiece bpe", "SentencePiece unigram")
-CUTS = (32_000, 40_960, 49_152, 57_344, 64_000, 81_920, 98_304)
+CUTS = (32_000, 40_960, 49_152, 57_344, 64_000, 81_920)
 
 
 def learn(data: Path, variant: Variant) -> tuple[Tokenizer, dict[str, Any]]:

@@ -15,8 +15,6 @@ from tokenizer.plot import bars, boxes, lines
 FIGURES = Path("docs/figures")
 _STEPS = ("plain BPE", "counts ** 1", "domains ** 1", "chosen")
 _PATTERNS = ("chosen", "pattern of Qwen2 (marks apart)", "pattern of Llama-3 (three digits)", "pattern of GPT-4o (by case)")
-_SIZES = ("8 MB", "chosen", "128 MB")
-_LIBRARIES = ("SentencePiece bpe", "SentencePiece unigram", "plain BPE", "chosen")
 
 
 def newest(records: Path, name: str) -> dict[str, Any]:
@@ -46,12 +44,7 @@ def _cuts(example: dict[str, Any]) -> str:
 
 def _speed(decode: dict[str, Any]) -> str:
     rows: dict[str, list[float | None]] = {name: [row["words_per_second"]] for name, row in decode.items()}
-    return bars("Kazakh words a second on two CPU cores", rows, ["words a second"])
-
-
-def _rows(expansion: dict[str, Any]) -> str:
-    curves = {name: [(float(step), value) for step, value in row.items()] for name, row in expansion["means"].items()}
-    return lines("Bits per byte of Kazakh, training on after the expansion", curves, "steps")
+    return bars("Kazakh words a second on one CPU core", rows, ["words a second"])
 
 
 def _bars(title: str, rows: dict[str, Any], names: Iterable[str]) -> str:
@@ -77,10 +70,7 @@ def draw(records: Path, folder: Path) -> list[Path]:
         "tokenizer-merges.svg": _merges(example),
         "tokenizer-word.svg": _cuts(example),
         "tokenizer-pattern.svg": _bars("The pattern: tokens per word on FLORES", ablation, _PATTERNS),
-        "tokenizer-text.svg": _bars("Text to learn from: tokens per word on FLORES", ablation, _SIZES),
-        "tokenizer-libraries.svg": _bars("BPE here and SentencePiece: tokens per word on FLORES", ablation, _LIBRARIES),
-        "tokenizer-speed.svg": _speed(newest(records, "decode")),
-        "tokenizer-rows.svg": _rows(newest(records, "expansion")),
+        "tokenizer-speed.svg": _speed(newest(records, "decode-one-core")),
         "tokenizer-vocabulary.svg": lines("Tokens per word on FLORES, by size of the vocabulary", by_size, "tokens in the vocabulary"),
     }
     folder.mkdir(parents=True, exist_ok=True)
