@@ -14,6 +14,7 @@ from tokenizer.plot import bars, boxes, lines
 
 FIGURES = Path("docs/figures")
 _STEPS = ("plain BPE", "counts ** 1", "domains ** 1", "chosen")
+_NAMES = {"counts ** 1": "no dampening", "domains ** 1": "no balance of domains"}
 _PATTERNS = ("chosen", "pattern of Qwen2 (marks apart)", "pattern of Llama-3 (three digits)", "pattern of GPT-4o (by case)")
 
 
@@ -48,7 +49,7 @@ def _speed(decode: dict[str, Any]) -> str:
 
 
 def _bars(title: str, rows: dict[str, Any], names: Iterable[str]) -> str:
-    return bars(title, {name: _per_word(rows[name]["flores"]) for name in names if name in rows}, LANGUAGES)
+    return bars(title, {_NAMES.get(name, name): _per_word(rows[name]["flores"]) for name in names}, LANGUAGES)
 
 
 def draw(records: Path, folder: Path) -> list[Path]:

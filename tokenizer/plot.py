@@ -41,7 +41,7 @@ def bars(title: str, rows: Mapping[str, Sequence[float | None]], names: Sequence
                 body.append(
                     f'<rect x="{left:.1f}" y="{y + number * bar}" width="{length:.1f}" height="{bar - 2}" fill="{_COLOURS[number % 6]}"/>'
                 )
-                body.append(_text(left + length + 4, y + number * bar + 9, f"{value:.3g}"))
+                body.append(_text(left + length + 4, y + number * bar + 9, f"{value:#.3g}"))
     return _picture(width, top + len(rows) * (bar * len(names) + 10) + 8, title, body)
 
 
