@@ -62,7 +62,10 @@ def on_untouched(encoders: Sequence[Encoder], sets: Mapping[str, Texts]) -> dict
     """Tokens per word and parity of each tokenizer, per set and language."""
     keys = ("tokens", "words", "tokens_per_word", "tokens_against_en")
     return {
-        name: {encoder.name: {la: {key: row[key] for key in keys} for la, row in measure(encoder, texts).items()} for encoder in encoders}
+        name: {
+            encoder.name: {la: {key: row[key] for key in keys if key in row} for la, row in measure(encoder, texts).items()}
+            for encoder in encoders
+        }
         for name, texts in sets.items()
     }
 

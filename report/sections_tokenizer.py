@@ -68,7 +68,8 @@ def _per_word(run: Run, row: Any) -> list[float | None]:
 
 def _table(run: Run, tokenizers: Mapping[str, Any]) -> Table:
     languages = run.recipe.languages
-    parity = [language for language in languages if language != "en"]
+    against = {language for row in tokenizers.values() for language in languages if dig(row, "languages", language, "tokens_against_en")}
+    parity = [language for language in languages if language in against - {"en"}]
     rows = [
         [
             name,

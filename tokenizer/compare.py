@@ -2,8 +2,9 @@
 
     python -m tokenizer.compare runs/kishi-tiny/tokenizer --texts runs/kishi-tiny/data/heldout --out runs/kishi-tiny/fertility
 
-`--texts` holds {kk,ru,en}.jsonl(.zst) with `text`. The parity columns mean something only where these are translations of each other
-(FLORES, or the demo's sample). What a Kazakh word costs is given for the model of `--recipe`. The report shows what is written here.
+`--texts` holds {kk,ru,en}.jsonl(.zst) with `text`. The columns kk/en and ru/en mean something only where these are translations of each
+other (FLORES, or the demo's sample); they stay empty where the numbers of texts differ. What a Kazakh word costs is given for the model of
+`--recipe`. The report shows what is written here.
 """
 
 import argparse

@@ -256,7 +256,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
     facts, page = _report(tmp_path, inputs)
     text = " ".join(_parse(page).text.split())
     for shown in (
-        "64,000 1.600 – 1.419 0.89 – 9.00 70.0 %",
+        "64,000 1.600 – 1.419 0.89 9.00 70.0 %",
         "151,643",
         "216/216",
         "Absent (PyPI absent: not installed)",

@@ -49,6 +49,7 @@ def test_figures_counted_by_hand() -> None:
         rows["kk"] | {"tokens": 3, "single_bytes": round(2 / 3, 4), "tokens_against_en": round(3 / 7, 4), "whole_words": 0.0} == rows["kk"]
     )
     assert rows["ru"]["whole_words"] == 0.0
+    assert "tokens_against_en" not in measure(Letters(), {"en": ["a"], "kk": ["a", "b"]})["kk"], "these cannot be translations"
     assert measure(Letters(), {"kk": [""]}) == {}
     assert exact_round_trips(Letters(), ["abc", "ABC"]) == 1
 
