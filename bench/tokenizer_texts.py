@@ -1,6 +1,7 @@
 """The texts that tokenizers are measured on, each a folder of {kk,ru,en} texts that training never saw.
 
-`development` is what the settings were chosen on, `flores` is what the mix was adjusted on, `untouched` was looked at only afterwards.
+`development` is what the powers were chosen on, with `flores` in view, on which the mix was adjusted; `untouched` was looked at only
+afterwards.
 """
 
 from collections import defaultdict
