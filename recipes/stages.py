@@ -19,6 +19,7 @@ class Stage:
     sections: tuple[str, ...]
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
+    folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -80,7 +81,9 @@ FROM_BASE: tuple[Stage, ...] = (
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
     stages = FROM_BASE if recipe.base else FROM_SCRATCH
-    report = Stage("report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True)
+    report = Stage(
+        "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
+    )
     return {stage.name: stage for stage in (*stages, report)}
 
 

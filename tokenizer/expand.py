@@ -79,8 +79,10 @@ def _segments(old: Tokenizer, text: str) -> Iterator[tuple[int, ...]]:
 def _learn(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> list[Merge]:
     """New merges in order, each side as the old ids that it is made of."""
     words: dict[tuple[int, ...], float] = {}
+    # some put a space before every text: with the piece's own there would be two, as hardly ever in text
+    adds_space = "".join(old.encode("x", add_special_tokens=False).tokens) == "▁x"
     for piece, weight in weights.items():
-        for ids in _segments(old, piece):
+        for ids in _segments(old, piece.removeprefix(" ") if adds_space else piece):
             # a byte of the fallback alphabet is spelt <0xD2>: two of them do not join to a token
             if len(ids) > 1 and not any(_BYTE.fullmatch(old.id_to_token(number)) for number in ids):
                 words[ids] = words.get(ids, 0.0) + weight

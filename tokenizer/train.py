@@ -95,7 +95,7 @@ def train(weights: Mapping[str, float], vocab_size: int, min_frequency: int, pat
         raise DataError(
             f"the text gives only {got} tokens of the {vocab_size} asked for (pairs that weigh {min_frequency} or more)",
             where="tokenizer.vocab_size",
-            fix=f"ask for {got // 128 * 128} or fewer, or give more text",
+            fix=f"ask for {got // 128 * 128} or fewer, or give more text" if got >= 512 else "give more text",
         )
     return tokenizer
 

@@ -106,6 +106,20 @@ def test_a_changed_file_makes_its_stages_stale(tmp_path: Path) -> None:
     assert runner.state(stage, recipe) == ("stale", f"no such file: {chat}")
 
 
+def test_a_plain_folder_of_the_run_that_appears_or_changes_makes_its_reader_stale(tmp_path: Path) -> None:
+    stage, recipe = Stage("one", "here:first", (), (), folders=("plain",)), load_recipe(Path("recipes/kishi-tiny.yaml"))
+    path = tmp_path / "kishi-tiny/plain/file"
+    _run(stage), _run(stage)
+    assert calls == ["first"] and runner.state(stage, recipe)[0] == "done"
+    for text in ("one", "two"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        assert runner.state(stage, recipe) == ("stale", f"changed: {path.parent}")
+        _run(stage)
+        assert runner.state(stage, recipe)[0] == "done"
+    assert calls == ["first"] * 3
+
+
 @pytest.mark.parametrize("stages", [FROM_SCRATCH, FROM_BASE])
 def test_inputs_come_before_their_readers(stages: tuple[Stage, ...]) -> None:
     seen: set[str] = set()
