@@ -7,7 +7,7 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf sft dpo gguf eval report chat check test lock
+.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf sft dpo gguf eval report chat check test lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
@@ -32,6 +32,10 @@ fertility: ## the tokenizer beside other models' (setup-peers): table, chart, pa
 	@$(PYTHON_BIN) -m tokenizer.compare $(RUN_FOLDER)/tokenizer --texts $(RUN_FOLDER)/data/heldout --out $(RUN_FOLDER)/fertility $(ARGS)
 index: ## corpus to Megatron .bin/.idx
 	@$(RUN) index $(ARGS)
+expand-model: ## recipes with a base: a row for each new token
+	@$(RUN) expand-model $(ARGS)
+import-hf: ## recipes with a base: Hugging Face model to Megatron checkpoint, with parity
+	@$(RUN) import-hf $(ARGS)
 pretrain-phase1: ## warm-up and stable, dirty text
 	@$(RUN) pretrain --phase 1 $(ARGS)
 pretrain-phase2: ## decay, clean text

@@ -20,7 +20,7 @@ import psutil
 
 from bench.record import device, write_record
 from recipes.loading import load_recipe
-from recipes.stages import ALL
+from recipes.stages import NAMES
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 Run = tuple[float, int, str]
@@ -54,7 +54,7 @@ def _memory(pid: int) -> int:
 
 def figures(runs: Path, seconds: float, peak: int) -> dict[str, Any]:
     """From the manifests."""
-    made = {name: json.loads((runs / name / "manifest.json").read_text()) for name in ALL if (runs / name).is_dir()}
+    made = {name: json.loads((runs / name / "manifest.json").read_text()) for name in NAMES if (runs / name).is_dir()}
     return {
         "seconds": seconds,
         "peak_memory_gib": round(peak / 2**30, 2),

@@ -25,6 +25,7 @@ def model_of(recipe: Recipe) -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     shape = recipe.model
+    assert shape is not None, "the peer is for recipes from scratch"
     config = Qwen3Config(
         vocab_size=recipe.tokenizer.vocab_size,
         hidden_size=shape.hidden_size,

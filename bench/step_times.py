@@ -11,6 +11,7 @@ import torch
 from bench import kernel_groups
 from bench.variant import PROFILE, TIMES, Request
 from kishi.jsonl import write_json
+from kishi.processes import die_with_parent
 from train import worker
 
 
@@ -79,3 +80,5 @@ def _leave() -> None:
 
 if __name__ == "__main__":
     worker.main(str(Path(sys.argv[1])), watcher)
+elif __name__ == "__mp_main__":  # as in train/worker.py
+    die_with_parent()

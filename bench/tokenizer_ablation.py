@@ -1,16 +1,16 @@
 """What each choice of the tokenizer does to its fertility: one thing changed at a time, on the same text.
 
-    python -m bench.tokenizer_ablation --text DATA/pretrain --dev DATA/benchmarks --test DATA/heldout --out RECORD
+    python -m bench.tokenizer_ablation --text DATA/pretrain --dev DATA/benchmarks --test DATA/heldout --out RECORD [--only NAME ...]
 
-`--text` holds {kk,ru,en}.jsonl.zst with text, lang, source and tier. Choices are made on the development set (Wikipedia passages of KazQAD
-and XQuAD); FLORES is only reported. SentencePiece is a comparison and runs only where it is installed.
+`--text` holds {kk,ru,en}.jsonl.zst with text, lang, source and tier; bench/tokenizer_texts.py says what is measured on. Rows that RECORD
+holds already are kept: started again it goes on. SentencePiece is a comparison and runs only where it is installed.
 """
 
 import argparse
+import json
 import os
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +20,14 @@ from rich.console import Console
 from tokenizers import Tokenizer
 
 from bench.record import write_record
-from kishi.jsonl import read_rows, write_rows
+from bench.tokenizer_texts import Texts, corpus, development, flores
 from kishi.languages import LANGUAGES, Language
 from recipes.schema import Tokenizer as Defaults
 from tokenizer.cut import cut
 from tokenizer.encoder import Encoder, HuggingFace
 from tokenizer.fertility import measure
 from tokenizer.pattern import PATTERN
-from tokenizer.peers import LLAMA3, O200K
+from tokenizer.peers import LLAMA3, O200K, QWEN2
 from tokenizer.sample import plan
 from tokenizer.train import train
 from tokenizer.word_weights import Counts, count, weigh
@@ -36,7 +36,6 @@ SEED = 1234
 VOCABULARY = 64_000
 _DEFAULTS = Defaults(vocab_size=VOCABULARY)
 console = Console(highlight=False, width=140)
-Texts = Mapping[str, Sequence[str]]
 _counted: dict[Any, Counts] = {}
 
 
@@ -67,38 +66,14 @@ VARIANTS: dict[str, Variant] = {
     "counts ** 1": replace(SMALL, count_power=1),
     "domains ** 1": replace(SMALL, domain_power=1),
     "plain BPE": replace(SMALL, count_power=1, domain_power=1),
-    "8 MB": replace(SMALL, megabytes=8),
+    "pattern of Qwen2 (marks apart)": replace(SMALL, pattern=QWEN2),
     "pattern of Llama-3 (three digits)": replace(SMALL, pattern=LLAMA3),
     "pattern of GPT-4o (by case)": replace(SMALL, pattern=O200K),
+    "8 MB": replace(SMALL, megabytes=8),
     "128 MB": replace(SMALL, megabytes=128),
 }
-CUTS = (32_000, 40_960, 49_152, 57_344, 64_000, 81_920, 98_304)
-
-
-def corpus(text: Path, folder: Path) -> Path:
-    """The files as the data stage would lay them out, the origin of each line as its domain."""
-    for language in LANGUAGES:
-        tiers: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in read_rows(text / f"{language}.jsonl.zst"):
-            tiers[row["tier"]].append({"id": row["id"], "text": row["text"], "source": row["source"]})
-        for tier, rows in tiers.items():
-            write_rows(folder / "corpus" / tier / f"{language}.jsonl.zst", rows)
-    return folder
-
-
-def development(folder: Path) -> Texts:
-    """Passages of the reading comprehension sets, each once."""
-    passages: dict[str, set[str]] = {language: set() for language in LANGUAGES}
-    for name in ("kazqad_val_kk", "xquad_en_ru"):
-        for row in read_rows(folder / f"{name}.jsonl.zst"):
-            passages[row["lang"]].add(row["context"])
-    return {language: sorted(texts) for language, texts in passages.items()}
-
-
-def flores(folder: Path) -> Texts:
-    """Sentences that mean the same in each language."""
-    rows = {language: read_rows(folder / f"{language}.jsonl.zst") for language in LANGUAGES}
-    return {language: [row["text"] for row in found if row["id"].startswith("flores")] for language, found in rows.items()}
+NAMES = (*VARIANTS, "vocabulary", "SentencePiece bpe", "SentencePiece unigram")
+CUTS = (32_000, 40_960, 49_152, 57_344, 64_000, 81_920)
 
 
 def learn(data: Path, variant: Variant) -> tuple[Tokenizer, dict[str, Any]]:
@@ -150,18 +125,24 @@ def _per_word(encode: Callable[[list[str]], list[list[int]]], documents: Sequenc
     return round(sum(map(len, encode(list(documents)))) / sum(len(text.split()) for text in documents), 4)
 
 
-def rows(data: Path, sets: Mapping[str, Texts]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every variant's figures as soon as they are known."""
-    for name, variant in VARIANTS.items():
-        tokenizer, facts = learn(data, variant)
-        yield name, {**facts, **figures(HuggingFace(name, tokenizer), sets)}
-        if name == "plain BPE":
-            yield from cuts(data, sets)
-    for kind in ("bpe", "unigram"):
+def one(data: Path, name: str, sets: Mapping[str, Texts]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of one name; "vocabulary" gives one for each size."""
+    if name == "vocabulary":
+        yield from cuts(data, sets)
+    elif name.startswith("SentencePiece"):
         try:
-            yield f"SentencePiece {kind}", sentencepiece(data, kind, sets)
+            yield name, sentencepiece(data, name.split()[1], sets)
         except ModuleNotFoundError:
-            yield f"SentencePiece {kind}", {"missing": "sentencepiece is not installed"}
+            yield name, {"missing": "sentencepiece is not installed"}
+    else:
+        tokenizer, facts = learn(data, VARIANTS[name])
+        yield name, {**facts, **figures(HuggingFace(name, tokenizer), sets)}
+
+
+def held(table: Mapping[str, Any], name: str) -> bool:
+    """Whether an earlier run has measured these rows."""
+    expected = [f"vocabulary {size:,}" for size in CUTS] if name == "vocabulary" else [name]
+    return all(row in table and "missing" not in table[row] for row in expected)
 
 
 def cuts(data: Path, sets: Mapping[str, Texts]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -187,15 +168,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="ablation of the tokenizer")
     for name in ("text", "dev", "test", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="default: every row that RECORD lacks")
     arguments = parser.parse_args()
     sets = {"dev": development(arguments.dev), "flores": flores(arguments.test)}
-    table: dict[str, Any] = {}
+    result = arguments.out / "result.json"
+    table: dict[str, Any] = json.loads(result.read_bytes())["figures"] if result.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         data = corpus(arguments.text, Path(folder))
-        for name, row in rows(data, sets):
-            table[name] = row
-            show(name, row)
-            write_record(arguments.out, "tokenizer-ablation", table, seed=SEED)
+        for name in arguments.only:
+            for row_name, row in () if held(table, name) else one(data, name, sets):
+                table[row_name] = row
+                show(row_name, row)
+                write_record(arguments.out, "tokenizer-ablation", table, seed=SEED)
 
 
 if __name__ == "__main__":

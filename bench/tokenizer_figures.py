@@ -10,10 +10,12 @@ from typing import Any
 
 from bench.record import RECORDS
 from kishi.languages import LANGUAGES
-from tokenizer.plot import bars, lines
+from tokenizer.plot import bars, boxes, lines
 
 FIGURES = Path("docs/figures")
 _STEPS = ("plain BPE", "counts ** 1", "domains ** 1", "chosen")
+_NAMES = {"counts ** 1": "no dampening", "domains ** 1": "no balance of domains"}
+_PATTERNS = ("chosen", "pattern of Qwen2 (marks apart)", "pattern of Llama-3 (three digits)", "pattern of GPT-4o (by case)")
 
 
 def newest(records: Path, name: str) -> dict[str, Any]:
@@ -27,13 +29,33 @@ def _per_word(languages: dict[str, Any]) -> list[float | None]:
     return [languages[language]["tokens_per_word"] for language in LANGUAGES]
 
 
+def _merges(example: dict[str, Any]) -> str:
+    """The letters of a word, and what stands there after each merge."""
+    steps = example["merge_steps"]
+    labels = ["letters", *(f"merge {number}" for number in range(1, len(steps)))]
+    rows = {label: [(part, 1) for part in step] for label, step in zip(labels, steps, strict=True)}
+    return boxes("How merges put a word together", rows)
+
+
+def _cuts(example: dict[str, Any]) -> str:
+    """The same word by every tokenizer."""
+    rows = {name: [(text, tokens) for text, tokens in row] for name, row in example["cut"].items()}
+    return boxes("One word, cut by each tokenizer", rows)
+
+
+def _speed(decode: dict[str, Any]) -> str:
+    rows: dict[str, list[float | None]] = {name: [row["words_per_second"]] for name, row in decode.items()}
+    return bars("Kazakh words a second on one CPU core", rows, ["words a second"])
+
+
 def _bars(title: str, rows: dict[str, Any], names: Iterable[str]) -> str:
-    return bars(title, {name: _per_word(rows[name]["flores"]) for name in names if name in rows}, LANGUAGES)
+    return bars(title, {_NAMES.get(name, name): _per_word(rows[name]["flores"]) for name in names}, LANGUAGES)
 
 
 def draw(records: Path, folder: Path) -> list[Path]:
     """Write the files and name them."""
     fertility, ablation = newest(records, "tokenizer-fertility"), newest(records, "tokenizer-ablation")
+    example = fertility["example"]
     sizes = {int(name.split()[1].replace(",", "")): row for name, row in ablation.items() if name.startswith("vocabulary ")}
     by_size: dict[str, list[tuple[float, float]]] = {
         language: [(float(size), row["flores"][language]["tokens_per_word"]) for size, row in sorted(sizes.items())]
@@ -46,6 +68,10 @@ def draw(records: Path, folder: Path) -> list[Path]:
         "tokenizer-mix.svg": _bars(
             "The mix kk/ru/en: tokens per word on FLORES", ablation, [n for n in ablation if n.startswith("mix")] + ["chosen"]
         ),
+        "tokenizer-merges.svg": _merges(example),
+        "tokenizer-word.svg": _cuts(example),
+        "tokenizer-pattern.svg": _bars("The pattern: tokens per word on FLORES", ablation, _PATTERNS),
+        "tokenizer-speed.svg": _speed(newest(records, "decode-one-core")),
         "tokenizer-vocabulary.svg": lines("Tokens per word on FLORES, by size of the vocabulary", by_size, "tokens in the vocabulary"),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 from kishi.errors import KishiError
 from kishi.jsonl import write_json
 from kishi.processes import die_with_parent
+from recipes.base import shape
 from recipes.estimate import flops_per_token
 from recipes.hardware import Hardware
 from recipes.loading import load_hardware, load_recipe
@@ -88,7 +89,8 @@ def write_index(folder: Path, recipe: Recipe, samples: int) -> None:
 
 def train(request: Request, recipe: Recipe, hardware: Hardware, folder: Path) -> dict[str, Any]:
     """Times of the stage's own workers, with bench/step_times.py watching."""
-    from train.launch import launch
+    from train import failure
+    from train.launch import run_workers
     from train.plan import Plan
 
     index, stage = folder / "index", folder / "stage"
@@ -97,7 +99,9 @@ def train(request: Request, recipe: Recipe, hardware: Hardware, folder: Path) ->
     (stage / ".tokenizer.json").write_bytes((index / "tokenizer.json").read_bytes())
     blend = {"prefixes": ["random"], "weights": [1]}
     plan = Plan(recipe, hardware, 1, stage, index, None, 0, blend)
-    launch(plan, worker="bench.step_times")
+    code, tail = run_workers(plan, "bench.step_times")
+    if code:
+        raise failure.read(stage, tail)
     return json.loads((folder / TIMES).read_bytes()) | {"micro_batch_size": plan.micro_batch_size}
 
 
@@ -110,7 +114,7 @@ def figures(recipe: Recipe, hardware: Hardware, times: dict[str, Any]) -> dict[s
     flops = flops_per_token(recipe)
     peak = hardware.peak_tflops and hardware.peak_tflops * 1e12 * hardware.world_size
     return {
-        "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
+        "parameters": shape(recipe).parameters(recipe.tokenizer.vocab_size),
         "processes": hardware.world_size,
         "precision": hardware.precision,
         "tokens_per_step": tokens,

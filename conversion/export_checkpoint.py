@@ -57,7 +57,7 @@ def export(run: Path, phase: int | None = None, step: int | None = None, out: Pa
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         _link(checkpoint, links)
-        convert(recipe, {links: partial}, run / "tokenizer", run / "data")
+        convert(recipe, {links: partial}, run / "tokenizer", run / "data", run / "import-hf" if recipe.base else None)
     finally:
         shutil.rmtree(links, ignore_errors=True)
     partial.rename(out)

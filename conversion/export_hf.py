@@ -5,19 +5,17 @@ loads what was written with plain `transformers`, as a user would.
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from tokenizers import Tokenizer
 
-from kishi.errors import ArtefactError, KishiError, ParityError
+from conversion import worker
+from conversion.tensors import check_stored
+from kishi.errors import ArtefactError, ParityError
 from kishi.jsonl import read_rows, write_json
-from kishi.processes import die_with_parent
 from kishi.progress import track
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
 from recipes.job import Job
@@ -42,14 +40,17 @@ def _export(job: Job, folders: dict[str, Path]) -> None:
     if not folders:
         return
     checkpoints = {job.inputs[f"pretrain-{phase}"] / "checkpoints": folder for phase, folder in folders.items()}
-    convert(job.recipe, checkpoints, job.inputs["tokenizer"], job.inputs["data"])
+    convert(job.recipe, checkpoints, job.inputs["tokenizer"], job.inputs["data"], job.inputs.get("import-hf"))
 
 
-def convert(recipe: Recipe, checkpoints: dict[Path, Path], tokenizer: Path, data: Path) -> None:
-    """The newest of each folder of checkpoints, or the one that it is, to a Hugging Face folder; its `parity.json` is written last."""
-    texts = _parity_ids(recipe, tokenizer, data)
+def convert(recipe: Recipe, checkpoints: dict[Path, Path], tokenizer: Path, data: Path, imported: Path | None) -> None:
+    """The newest of each folder of checkpoints, or the one that it is, to a Hugging Face folder; its `parity.json` is written last.
+
+    `imported`: the folder of stage `import-hf`, in a recipe that has it.
+    """
+    texts = parity_ids(tokenizer, data, recipe.pretrain.sequence_length)
     for folder in checkpoints.values():
-        _begin(recipe, folder, tokenizer, texts)
+        _begin(hugging_face_config(recipe) if imported is None else _base_config(imported), folder, tokenizer, texts)
     with Console().status("converting"):
         _run_worker(checkpoints)
     for folder in track(list(checkpoints.values()), "comparing"):
@@ -60,19 +61,27 @@ def convert(recipe: Recipe, checkpoints: dict[Path, Path], tokenizer: Path, data
         write_json(folder / "parity.json", parity)
 
 
-def _begin(recipe: Recipe, folder: Path, tokenizer: Path, texts: list[list[int]]) -> None:
+def _begin(config: dict[str, Any], folder: Path, tokenizer: Path, texts: list[list[int]]) -> None:
     """All that the worker reads. What a killed attempt left is not looked at."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, folder / name)
-    write_json(folder / "config.json", hugging_face_config(recipe))
+    write_json(folder / "config.json", config)
     write_json(folder / ".parity_ids.json", texts)
+
+
+def _base_config(imported: Path) -> dict[str, Any]:
+    """The grown base's own, for weights in fp32."""
+    config: dict[str, Any] = json.loads((imported / "config.json").read_bytes())
+    config.pop("torch_dtype", None)
+    return {**config, "dtype": "float32"}
 
 
 def hugging_face_config(recipe: Recipe) -> dict[str, Any]:
     """`config.json` of a Qwen3 model of the recipe's shape."""
     model = recipe.model
+    assert model is not None
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
@@ -100,31 +109,20 @@ def hugging_face_config(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _parity_ids(recipe: Recipe, folder: Path, data: Path) -> list[list[int]]:
-    """Token ids of real held-out text in each language, as long as the model reads."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+def parity_ids(tokenizer_folder: Path, data: Path, length: int) -> list[list[int]]:
+    """Token ids of real held-out text in each language, at most `length` of each. Raises ArtefactError when there is none."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
     texts = []
     for path in sorted((data / "heldout").glob("*.jsonl.zst")):
         rows = list(read_rows(path))[:DOCUMENTS_A_LANGUAGE]
-        texts += [tokenizer.encode(row["text"], add_special_tokens=False).ids[: recipe.pretrain.sequence_length] for row in rows]
+        texts += [tokenizer.encode(row["text"], add_special_tokens=False).ids[:length] for row in rows]
     if not texts:
         raise ArtefactError("no held-out text to compare logits on", where=data, fix="raise data.heldout")
     return texts
 
 
 def _run_worker(folders: dict[Path, Path]) -> None:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    paths = [str(path.absolute()) for pair in folders.items() for path in pair]
-    done = subprocess.run(
-        [sys.executable, "-m", "conversion.export_worker", *paths],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-        preexec_fn=die_with_parent,
-    )
-    if done.returncode:
-        raise KishiError("export ended with an error:\n" + "\n".join(done.stderr.splitlines()[-12:]), where=next(iter(folders)))
+    worker.run("conversion.export_worker", [path for pair in folders.items() for path in pair])
 
 
 def check_tokenizer_files(folder: Path, tokenizer: Path) -> None:
@@ -134,8 +132,11 @@ def check_tokenizer_files(folder: Path, tokenizer: Path) -> None:
             raise ParityError("differs from the tokenizer stage's file", where=folder / name, fix="do not edit it; run the stage again")
 
 
-def check_parity(folder: Path, texts: list[list[int]], vocab_size: int) -> dict[str, Any]:
-    """Compare the written model, loaded by plain `transformers`, with the logits that Megatron gave."""
+def check_parity(folder: Path, texts: list[list[int]], vocab_size: int, logits: Path | None = None) -> dict[str, Any]:
+    """Compare the folder's model, loaded by plain `transformers`, with the logits that Megatron gave (default: those beside it).
+
+    Raises ParityError when tensors are missing or too many (a tied head stored twice), rows are not the vocabulary's, or logits differ.
+    """
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
@@ -145,7 +146,8 @@ def check_parity(folder: Path, texts: list[list[int]], vocab_size: int) -> dict[
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     if (rows := model.get_input_embeddings().weight.shape[0]) != vocab_size:
         raise ParityError(f"{rows} embedding rows, the vocabulary has {vocab_size}", where=folder)
-    expected = load_file(folder / ".logits.safetensors")
+    check_stored(folder, {name for name, _ in model.named_parameters()})  # a tied head is no parameter of its own
+    expected = load_file(logits or folder / ".logits.safetensors")
     with torch.no_grad():
         found = [model(torch.tensor([ids])).logits[0] for ids in texts]
     # torch's maximum keeps NaN, Python's would drop it

@@ -11,15 +11,16 @@ import numpy as np
 from safetensors import safe_open
 
 from kishi.errors import ArtefactError
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS, TURN_END
+from kishi.special_tokens import END_OF_TEXT, PAD, TURN_END, ids_in
 
 ARCHITECTURE = gguf.MODEL_ARCH.QWEN3
-PRE_TOKENIZER = "qwen35"  # llama.cpp's name of these patterns: Qwen3.5's own, and the one with contractions spelt out that it compiles
-_AFTER_CONTRACTIONS = r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_PATTERNS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + _AFTER_CONTRACTIONS,
-    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])" + _AFTER_CONTRACTIONS,
-)
+_CONTRACTIONS = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)", r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])")  # the same, spelt out
+_AFTER_CONTRACTIONS = {
+    "qwen35": r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # Kishi's own
+    "qwen2": r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # Qwen3's, when it is the base
+}
+PRE_TOKENIZERS = {start + rest: name for name, rest in _AFTER_CONTRACTIONS.items() for start in _CONTRACTIONS}
+"""Pattern -> llama.cpp's name of it."""
 _LAYER_PARTS = (
     "input_layernorm",
     "post_attention_layernorm",
@@ -99,39 +100,39 @@ def vocabulary(tokenizer: dict[str, Any], size: int) -> tuple[list[str], list[gg
     return tokens, types
 
 
-def check_pre_tokenizer(tokenizer: dict[str, Any], where: Path) -> None:
-    """Raises ArtefactError unless text is cut as llama.cpp will. Equal ids on some texts do not show it: few merges cross the cuts."""
+def pre_tokenizer(tokenizer: dict[str, Any], where: Path) -> str:
+    """llama.cpp's name of how text is cut. Equal ids on some texts do not show it: few merges cross the cuts.
+
+    Raises ArtefactError unless llama.cpp cuts text in the same way.
+    """
     steps = (tokenizer.get("pre_tokenizer") or {}).get("pretokenizers", [])
     pattern = steps[0].get("pattern", {}).get("Regex") if steps else None
     kinds = [step["type"] for step in steps]
-    if kinds != ["Split", "ByteLevel"] or pattern not in _PATTERNS or tokenizer.get("normalizer") or steps[1]["add_prefix_space"]:
+    if kinds != ["Split", "ByteLevel"] or pattern not in PRE_TOKENIZERS or tokenizer.get("normalizer") or steps[1]["add_prefix_space"]:
         raise ArtefactError(
-            f"normaliser and pre-tokenizer are not llama.cpp's `{PRE_TOKENIZER}`",
+            f"normaliser and pre-tokenizer are not llama.cpp's {' or '.join(_AFTER_CONTRACTIONS)}",
             where=where,
-            fix="train the tokenizer with Qwen3.5's pattern",
+            fix="train the tokenizer with Qwen3.5's pattern, or expand one of Qwen3",
         )
+    return PRE_TOKENIZERS[pattern]
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, source: Path, size: int) -> None:
     tokenizer = _read_json(source / "tokenizer.json")
-    check_pre_tokenizer(tokenizer, source / "tokenizer.json")
+    cut_as = pre_tokenizer(tokenizer, source / "tokenizer.json")
     tokens, types = vocabulary(tokenizer, size)
-    for token in (END_OF_TEXT, PAD, TURN_END):
-        if tokens[SPECIAL_IDS[token]] != token:
-            raise ArtefactError(
-                f"{token} is not at id {SPECIAL_IDS[token]}", where=source / "tokenizer.json", fix="train the tokenizer again"
-            )
+    special = ids_in(source)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(PRE_TOKENIZER)
+    writer.add_tokenizer_pre(cut_as)
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]])
     # a chat model ends with its turn; llama.cpp also ends at <|endoftext|>, which it knows by its text
-    writer.add_eos_token_id(SPECIAL_IDS[TURN_END])
-    writer.add_eot_token_id(SPECIAL_IDS[TURN_END])
+    writer.add_eos_token_id(special[TURN_END])
+    writer.add_eot_token_id(special[TURN_END])
     # without an id llama.cpp would take 11 of GPT-2; it is never put before a text
-    writer.add_bos_token_id(SPECIAL_IDS[END_OF_TEXT])
-    writer.add_pad_token_id(SPECIAL_IDS[PAD])
+    writer.add_bos_token_id(special[END_OF_TEXT])
+    writer.add_pad_token_id(special[PAD])
     writer.add_add_bos_token(False)
     template = source / "chat_template.jinja"
     if template.is_file():

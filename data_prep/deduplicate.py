@@ -17,13 +17,15 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature
 from datatrove.utils.hashing import HashConfig
 
-from data_prep.document import Words, shingles, size, words_of
+from data_prep.document import Words, size, words_of
 from data_prep.evidence import CleaningStep, Evidence
+from data_prep.ngrams import hash_runs, word_hash
 
 SHINGLE_WORDS = 3
 BUCKETS, ROWS = 20, 6  # a pair of similarity 0.7 meets in some bucket with probability 0.92, of 0.8 with 0.998
 _MAX_REPRESENTATIVES = 64
 _CHUNK = 4096
+_MADE = np.uint64(0x5555555555555555)
 _RECORD = np.dtype([("clean", "u1"), ("bytes", "<u8"), ("words", "<u8"), ("signature", "<u4", BUCKETS * ROWS)])
 _PAIR = np.dtype([("file_a", "<u4"), ("document_a", "<u4"), ("file_b", "<u4"), ("document_b", "<u4")])
 _REMOVED = np.dtype([("document", "<u4"), ("exact", "u1"), ("similarity", "<f4")])
@@ -44,6 +46,7 @@ class Signatures(MinhashDedupSignature):  # type: ignore[misc]
         super().__init__(str(work / "signatures"), config(seed), Words())
         self.work = work
         self._current: Document | None = None
+        self._words = ""
         self._records: Any = None
 
     def run(self, data: Iterable[Document], rank: int = 0, world_size: int = 1) -> None:
@@ -61,9 +64,12 @@ class Signatures(MinhashDedupSignature):  # type: ignore[misc]
     def get_shingles(self, text: str) -> np.ndarray:
         """Hashes of the text's word shingles, shape (n, 1), n at least 1."""
         assert self._current is not None
-        salt = "~" if self._current.metadata["tier"] == "dirty" and self._current.id.split("+")[0].endswith("~dirty") else ""
-        found = {salt + " ".join(run) for run in shingles(words_of(text), SHINGLE_WORDS)} or {salt + text}
-        return np.fromiter(map(_hash, sorted(found)), dtype=np.uint64).reshape(-1, 1)
+        made = self._current.metadata["tier"] == "dirty" and self._current.id.split("+")[0].endswith("~dirty")
+        words = words_of(text) or [text]
+        self._words = " ".join(words)
+        numbers = np.fromiter(map(word_hash, words), dtype=np.uint64, count=len(words))
+        found = np.unique(hash_runs(numbers, min(SHINGLE_WORDS, len(words))))
+        return (found ^ _MADE if made else found).reshape(-1, 1)
 
     def get_signature(self, hashes: np.ndarray) -> list[list[int]]:
         """Per bucket its rows. In chunks, so that a long document needs no more memory than a short one."""
@@ -71,15 +77,11 @@ class Signatures(MinhashDedupSignature):  # type: ignore[misc]
         signature = np.min(np.array(parts), axis=0)
         document = self._current
         assert document is not None
-        words = _hash(" ".join(words_of(document.text)))
+        words = xxhash.xxh64_intdigest(self._words.encode("utf-8"))
         record = np.array((document.metadata["tier"] == "clean", size(document.text), words, signature.reshape(-1)), dtype=_RECORD)
         self._records.write(record.tobytes())
         result: list[list[int]] = signature.tolist()
         return result
-
-
-def _hash(text: str) -> int:
-    return xxhash.xxh64_intdigest(text.encode("utf-8"))
 
 
 def _records(work: Path, rank: int) -> Path:

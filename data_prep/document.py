@@ -5,15 +5,15 @@ tokenizer's sample is spread over; `origin`: the recipe's source; `group`: ties 
 the held-out split keeps them together; `faults`: what `corrupt.py` did to it (empty for real documents).
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-import regex
 from datatrove.data import Document
 from datatrove.utils.word_tokenizers import WordTokenizer
 
 PUBLISHED = ("lang", "source", "domain", "license", "tier")
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 def make(row: dict[str, Any]) -> Document:
@@ -39,8 +39,7 @@ def size(text: str) -> int:
 
 def words_of(text: str) -> list[str]:
     """Words in lower case, without punctuation: the form in which texts are compared."""
-    words: list[str] = _WORD.findall(text.lower())
-    return words
+    return _WORD.findall(text.lower())
 
 
 class Words(WordTokenizer):  # type: ignore[misc]

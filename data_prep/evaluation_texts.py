@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data_prep.normalise import normalise
 from kishi.errors import DataError
 from kishi.jsonl import read_rows
 from recipes.schema import Recipe
+
+CHAT = "chat:"  # names of sets of conversations begin so
 
 
 def evaluation_texts(recipe: Recipe) -> dict[str, list[str]]:
@@ -16,14 +19,14 @@ def evaluation_texts(recipe: Recipe) -> dict[str, list[str]]:
     Raises DataError when one cannot be read: a check that is skipped looks like a check that found nothing.
     """
     sets = {task.name: Path(task.path) for task in recipe.eval.tasks}
-    sets |= {f"chat:{Path(section.path).name}": Path(section.path) for section in (recipe.sft, recipe.dpo) if section.heldout}
+    sets |= {f"{CHAT}{Path(section.path).name}": Path(section.path) for section in (recipe.sft, recipe.dpo) if section.heldout}
     return {name: _read(name, path) for name, path in sets.items()}
 
 
 def _read(name: str, path: Path) -> list[str]:
     fix = "training text cannot be checked against it; mend the path, or take the set out of the recipe"
     try:
-        texts = [text for row in read_rows(path) for text in _texts(row)]
+        texts = [normalise(text) for row in read_rows(path) for text in _texts(row)]  # as documents are
     except FileNotFoundError:
         raise DataError(f"evaluation set {name}: no such file", where=path, fix=fix) from None
     except (ValueError, OSError) as error:

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import multiprocess
 from datatrove.executor import LocalPipelineExecutor, SlurmPipelineExecutor
 
 from kishi.errors import DataError
+from kishi.processes import die_with_parent
 from kishi.progress import progress
 from kishi.signals import before_end
 from recipes.hardware import Hardware, Slurm
@@ -38,7 +40,12 @@ class Step:
 
 
 class _Local(LocalPipelineExecutor):  # type: ignore[misc]
-    """Pickled by its name here, so that each process imports this package and with it the quiet log."""
+    """Pickled by its name here, so that each process imports this package and with it the quiet log, and ends with the stage."""
+
+    def _launch_run_for_rank(self, *arguments: Any, **more: Any) -> Any:
+        if multiprocess.parent_process():
+            die_with_parent()
+        return super()._launch_run_for_rank(*arguments, **more)
 
 
 def run_steps(steps: Sequence[Step], work: Path, hardware: Hardware, most: int) -> None:

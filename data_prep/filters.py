@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 
 from datatrove.data import Document
-from datatrove.pipeline.filters import FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
+from datatrove.pipeline.filters import FineWebQualityFilter
 from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 
 from data_prep.document import Words
 from data_prep.evidence import CleaningStep, Evidence
+from data_prep.gopher import Repetition, WordLimits
+from data_prep.lines import lines_fault
 from recipes.schema import Filters, Limits
 
 # Table A1 of the Gopher paper: (n, share of characters)
@@ -64,6 +66,8 @@ def broken_limit(document: Document, limits: Limits) -> str | None:
         return "too-long"
     if "\ufffd" in document.text:
         return "broken-encoding"
+    if reason := lines_fault(document.text, limits):
+        return reason
     lines, words, *repetition = _measures(limits.model_dump_json())
     if document.text.count(" ") < _MIN_WORDS:  # in a short text any one n-gram is a large share
         repetition = []
@@ -84,7 +88,7 @@ def _measures(limits_json: str) -> tuple[BaseFilter, ...]:
         new_line_ratio=limits.max_new_lines,
         language=_WORDS,
     )
-    words = GopherQualityFilter(
+    words = WordLimits(
         min_doc_words=1,
         max_doc_words=None,
         min_avg_word_length=None,
@@ -100,7 +104,7 @@ def _measures(limits_json: str) -> tuple[BaseFilter, ...]:
 
 
 def _repetition(factor: float) -> BaseFilter:
-    return GopherRepetitionFilter(
+    return Repetition(
         dup_line_frac=None,
         dup_para_frac=None,
         dup_line_char_frac=None,

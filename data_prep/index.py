@@ -6,7 +6,6 @@ renamed, `.idx` last and its counts after that, so a shard with counts is whole.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,18 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
 from rich.console import Console
 
+from data_prep import datasheet
 from data_prep.document import size
 from data_prep.encoder import Encoder, load_tokenizer
 from data_prep.epochs import epochs_per_source, warnings
 from data_prep.executor import Step, run_steps
 from kishi.errors import ArtefactError
-from kishi.jsonl import Row, read_rows, write_json
-from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
+from kishi.jsonl import read_rows, write_json
 from recipes.job import Job
 
 TIERS = {"heldout": "clean", "heldout-dirty": "dirty"}  # of held-out folders
 BATCH = 256
-CHECK_FIRST, CHECK_EVERY = 20, 100  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
+CHECK_FIRST, CHECK_EVERY = 20, 500  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -36,11 +35,18 @@ def run(job: Job) -> dict[str, Any]:
     vocab_size = load_tokenizer(job.inputs["tokenizer"]).get_vocab_size()
     sources = sorted([*data.glob("corpus/*/*.jsonl.zst"), *data.glob("heldout*/*.jsonl.zst")])
     names = [f"{path.parent.name}/{path.name.removesuffix('.jsonl.zst')}" for path in sources]
+    if token_bytes(vocab_size) == 4:
+        Console().print(f"{vocab_size:,} tokens: an id takes 4 bytes here, not 2")
     step = IndexShards([path.absolute() for path in sources], names, job.folder.absolute(), job.inputs["tokenizer"].absolute(), vocab_size)
     run_steps([Step("index", [step], len(sources))], work, job.hardware, 1 if _small(sources) else len(sources))
     counts = {name: json.loads(_counts(work, name).read_bytes()) for name in names}
     _warn_about_encoder(counts)
     return _finish(job, counts, data, vocab_size)
+
+
+def token_bytes(vocab_size: int) -> int:
+    """Of one id in the `.bin` files: unsigned 16 bits where all ids fit, else signed 32. Megatron reads which from the `.idx`."""
+    return 2 if vocab_size < 65_500 else 4
 
 
 def _small(sources: list[Path]) -> bool:
@@ -53,7 +59,9 @@ def _counts(work: Path, name: str) -> Path:
 
 
 def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> dict[str, Any]:
-    shard_sources = json.loads((data / "statistics.json").read_bytes())["shard_sources"]
+    data_facts = json.loads((data / "statistics.json").read_bytes())
+    shard_sources = data_facts["shard_sources"]
+    rows: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     weights = {source.name: source.weight for source in job.recipe.data.sources}
     train: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     heldout, blend, by_source = dict[str, dict[str, Any]](), dict[str, Any](), dict[str, Counter[str]]()
@@ -66,6 +74,8 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
         language, _, rank = shard.partition("-")
         source = shard_sources[int(rank)]
         train[tier][language].update(numbers)
+        for of, values in found["sources"].items():
+            rows[tier, language, of].update(values)
         tier_blend = blend.setdefault(tier, {"prefixes": [], "weights": []})
         tier_blend["prefixes"].append(name)
         tier_blend["weights"].append(found["tokens"] * weights[source])  # an integer at weight 1 would also do: Megatron normalises
@@ -75,12 +85,16 @@ def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> di
     epochs = epochs_per_source(job.recipe, by_source)
     for line in warnings(epochs):
         Console().print(f"[yellow]{line}[/]")
+    by_text = [{"tier": tier, "lang": lang, "source": of, **values} for (tier, lang, of), values in sorted(rows.items())]
+    datasheet.write(job.folder / "datasheet.html", job.recipe, data_facts | {"tokens": by_text, "epochs": epochs, "heldout": heldout})
     encoders = Counter(found["encoder"] for found in counts.values())
     return {
         "train": {tier: {language: dict(values) for language, values in languages.items()} for tier, languages in train.items()},
         "heldout": heldout,
         "vocab_size": vocab_size,
+        "token_bytes": token_bytes(vocab_size),
         "epochs": epochs,
+        "sources": by_text,
         "encoder": {"shards": dict(encoders), "documents_checked": sum(found["checked"] for found in counts.values())},
     }
 
@@ -100,7 +114,7 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
     def __init__(self, sources: list[Path], names: list[str], folder: Path, tokenizer: Path, vocab_size: int) -> None:
         super().__init__()
         self.sources, self.names, self.folder, self.tokenizer = sources, names, folder, tokenizer
-        self.token_bytes = 2 if vocab_size < 65_500 else 4
+        self.token_bytes = token_bytes(vocab_size)
 
     def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> None:
         """datatrove's interface."""
@@ -110,41 +124,55 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
             counts = self._build(source, prefix, encoder)
         counts = counts or self._build(source, prefix, encoder)
         assert counts is not None
-        _check_shard(prefix, counts, self.token_bytes)
+        _check_shard(prefix, counts, self.token_bytes, encoder.end_of_text)
         write_json(_counts(self.folder / ".work", self.names[rank]), counts | {"encoder": encoder.name, "refused": encoder.refused})
 
-    def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, int] | None:
+    def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, Any] | None:
         """The shard's counts; None when the fast encoder was caught with other ids and the shard has to be made again."""
         prefix.parent.mkdir(parents=True, exist_ok=True)
         partial = f".{prefix.name}"
         file = MegatronTokenizedFile(str(prefix.parent), partial, token_size=self.token_bytes)
-        documents = tokens = text_bytes = checked = 0
-        for row, ids in _encoded(source, encoder):
-            if documents < CHECK_FIRST or documents % CHECK_EVERY == 0:
-                checked += 1
-                if not encoder.agrees(row["text"], ids):
-                    file.close()
-                    encoder.give_up_fast(f"gave other ids for document {documents} ({row['id']}) of {source.name}")
-                    return None
-            file.write([*ids, SPECIAL_IDS[END_OF_TEXT]])
-            documents, tokens, text_bytes = documents + 1, tokens + len(ids) + 1, text_bytes + size(row["text"])
+        documents = checked = 0
+        by_source: dict[str, Counter[str]] = defaultdict(Counter)
+        for rows in batched(read_rows(source), BATCH):
+            ids, places = encoder.encode([row["text"] for row in rows])
+            for number, row in enumerate(rows, documents):
+                if number < CHECK_FIRST or number % CHECK_EVERY == 0:
+                    checked += 1
+                    if not encoder.agrees(row["text"], ids[places[number - documents] : places[number - documents + 1]]):
+                        file.close()
+                        encoder.give_up_fast(f"gave other ids for document {number} ({row['id']}) of {source.name}")
+                        return None
+            _write(file, ids, places, encoder.end_of_text)
+            documents += len(rows)
+            for row, length in zip(rows, np.diff(places).tolist(), strict=True):
+                by_source[row["source"]].update(documents=1, tokens=length + 1, bytes=size(row["text"]))
         file.close()
         for ending in (".bin", ".idx"):
             prefix.with_name(f"{partial}{ending}").replace(prefix.with_name(f"{prefix.name}{ending}"))
-        return {"documents": documents, "tokens": tokens, "bytes": text_bytes, "checked": checked}
+        whole = {name: sum(found[name] for found in by_source.values()) for name in ("documents", "tokens", "bytes")}
+        return whole | {"checked": checked, "sources": by_source}
 
 
-def _encoded(source: Path, encoder: Encoder) -> Iterator[tuple[Row, list[int]]]:
-    for rows in batched(read_rows(source), BATCH):
-        yield from zip(rows, encoder.encode([row["text"] for row in rows]), strict=True)
+def _write(file: MegatronTokenizedFile, ids: np.ndarray, places: np.ndarray, end_of_text: int) -> None:
+    """What its `write` does for each document, for many at once, and end-of-text after each."""
+    count = len(places) - 1
+    closed = np.full(len(ids) + count, end_of_text, dtype=file.token_dtype)
+    inside = np.ones(len(closed), dtype=bool)
+    inside[places[1:] + np.arange(count)] = False
+    closed[inside] = ids
+    file.bin_file.write(closed.tobytes())
+    before = len(file.sequence_lengths)
+    file.sequence_lengths.extend((np.diff(places) + 1).tolist())
+    file.document_indices.extend(range(before + 1, before + count + 1))
 
 
-def _check_shard(prefix: Path, counts: dict[str, int], token_bytes: int) -> None:
+def _check_shard(prefix: Path, counts: dict[str, Any], token_bytes: int, end_of_text: int) -> None:
     """The files on disk hold these counts, and each document ends in end-of-text. Raises ArtefactError."""
     raw = np.fromfile(prefix.with_name(f"{prefix.name}.idx"), dtype=np.uint8)
     documents = int(raw[18:26].view("<u8")[0])  # after magic (9), version (8) and type (1)
     lengths = raw[34 : 34 + 4 * documents].view("<i4")
     tokens = np.memmap(prefix.with_name(f"{prefix.name}.bin"), dtype=np.uint16 if token_bytes == 2 else np.int32, mode="r")
     whole = documents == counts["documents"] and len(tokens) == counts["tokens"] == int(lengths.sum(dtype=np.int64))
-    if not whole or not (tokens[np.cumsum(lengths, dtype=np.int64) - 1] == SPECIAL_IDS[END_OF_TEXT]).all():
+    if not whole or not (tokens[np.cumsum(lengths, dtype=np.int64) - 1] == end_of_text).all():
         raise ArtefactError(f"the files hold other counts than {counts}", where=prefix, fix="delete the folder and run the stage again")

@@ -4,7 +4,7 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import regex
 from datatrove.data import Document
@@ -12,7 +12,7 @@ from datatrove.data import Document
 from data_prep.evidence import CleaningStep, Evidence
 from data_prep.personal_data import mask_personal_data
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\u00ad]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\u00ad]")
 _BLOCKS = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _BREAKS = re.compile(r"</(p|div|li|h[1-6]|tr)\s*>|<br\s*/?>", re.IGNORECASE)
 _NAMES = (
@@ -22,20 +22,41 @@ _NAMES = (
 )
 # Known names, bare or with attributes: "x <b and c> y" is no tag.
 _TAGS = re.compile(rf"</?({_NAMES})(\s[^<>]*=[^<>]*|\s*)/?>", re.IGNORECASE)
-_SPACES = re.compile(r"(?<=\S)[ \t\u00a0]+")  # not before the first letter of a line: code keeps its indent
+_SPACES = re.compile(r"(?<=\S)(?:[ \t\u00a0]{2,}|[\t\u00a0])")  # not before the first letter of a line: code keeps its indent
 _BLANK_LINES = re.compile(r"\n{3,}")
 # Lines that pages repeat around their text: navigation, sharing, rights. Short lines only, so that prose about them stays.
+_BOILERPLATE_SIGNS = (
+    "all rights",
+    "барлық құқ",
+    "все права",
+    "share this",
+    "поделиться:",
+    "бөлісіңіз:",
+    "cookie",
+    "»",
+    "!include",
+    " | ",
+    "©",
+    ":::",
+    ">",
+)
 _BOILERPLATE = re.compile(
     r"(all rights reserved|барлық құқықтар қорғал|все права защищены|^share this|^поделиться:|бөлісіңіз:"
+    r"|^©|^:::|^\s*> ?(\[!\w+\])?$"  # rights; an image's or a note's mark in Markdown; an empty quotation
     r"|(accept|use|using) cookies|использу\w+ (файлы )?cookie|cookie файлдарын пайдалан)",
     re.IGNORECASE,
 )
 _FRONT_MATTER = re.compile(r"\A---\n(?:[\w.-]+:.*\n|[ \t-].*\n){2,}---\n")  # of a Markdown page: dates, authors, search keywords
 _INCLUDE = re.compile(r"^\[?!include\b", re.IGNORECASE)
+_SPACE_BEFORE = re.compile(r"(?<=\S) +(?=[,.;:!?)\]»…])|(?<=%) (?=-\w)")
+_SPACE_AFTER = re.compile(r"(?<=[(\[«]) +|(?<=\$) (?=\d)")
+_QUOTED = re.compile(r'" ([^"\n]*?) "')
 _NAVIGATION = re.compile(r"^[^.!?|]{1,40}( \| [^.!?|]{1,40}){2,}$")
 _MIN_MOJIBAKE = 4
-_SCRIPTS_MEET = re.compile("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
-_MIXED = regex.compile(r"\b(?=\w*\p{Cyrillic})(?=\w*[A-Za-z])[\p{L}\p{M}]+\b")
+_SCRIPTS_MEET = re.compile("[A-Za-zəƏ][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-zəƏ]")
+_MIXED = regex.compile(r"\b(?=\w*\p{Cyrillic})(?=\w*[A-Za-zəƏ])[\p{L}\p{M}]+\b")
+_SCHWA = str.maketrans("əƏ", "әӘ")  # Latin to Cyrillic: no word of Kazakh, Russian or English has the Latin one beside Cyrillic letters
+_HYPHENS = str.maketrans("\u2010\u2011", "--")
 _LOOK_ALIKES = str.maketrans("aceiopxyhABCEHIKMOPTXY", "асеіорхуһАВСЕНІКМОРТХУ")
 
 
@@ -63,19 +84,24 @@ def normalise(text: str, dropped: Callable[[str], None] = lambda line: None) -> 
 def _once(text: str, dropped: Callable[[str], None]) -> str:
     text = repair_encoding(text.replace("\r\n", "\n").replace("\r", "\n"))
     text = strip_markup(text)
-    text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
+    text = unicodedata.normalize("NFC", _CONTROL.sub("", text)).translate(_HYPHENS)
     if matter := _FRONT_MATTER.match(text):
         dropped(matter[0])
         text = text[matter.end() :]
-    lines = [_SPACES.sub(" ", line).rstrip() for line in text.split("\n")]
-    kept = []
+    lines = [line.rstrip() for line in _SPACES.sub(" ", text).split("\n")]
+    lowered = text.lower()
+    if any(sign in lowered for sign in _BOILERPLATE_SIGNS):  # few texts have one, and looking for all of them at once is cheap
+        lines = list(_without_boilerplate(lines, dropped))
+    text = join_tokens(mend_look_alikes("\n".join(lines)))
+    return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
+
+
+def _without_boilerplate(lines: list[str], dropped: Callable[[str], None]) -> Iterator[str]:
     for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
         if is_boilerplate(line) or is_navigation(before, line, after):
             dropped(line)
         else:
-            kept.append(line)
-    text = mend_look_alikes("\n".join(kept))
-    return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
+            yield line
 
 
 def mend_look_alikes(text: str) -> str:
@@ -84,10 +110,18 @@ def mend_look_alikes(text: str) -> str:
 
 
 def _mend_word(match: "regex.Match[str]") -> str:
-    word: str = match[0]
+    word: str = match[0].translate(_SCHWA)
     latin = [letter for letter in word if letter.isascii()]
     mended = word.translate(_LOOK_ALIKES)
     return mended if 2 * len(latin) < len(word) and not any(letter.isascii() for letter in mended) else word
+
+
+def join_tokens(text: str) -> str:
+    """Text that was cut into tokens (`5,1 % , деді " .`) gets the spaces around its punctuation that writers put there."""
+    if 2 * text.count(" , ") <= text.count(", "):
+        return text
+    text = _QUOTED.sub(r'"\1"', text)
+    return _SPACE_AFTER.sub("", _SPACE_BEFORE.sub("", text))
 
 
 def repair_encoding(text: str) -> str:

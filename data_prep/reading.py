@@ -157,15 +157,23 @@ def _parquet_rows(path: Path, part: int, parts: int) -> Iterator[Item]:
 
 
 def _hub_rows(hub: Hub, part: int, parts: int) -> Iterator[Item]:
-    """Streamed; the data files that are read are shared out among the parts, and a part beyond their number has nothing."""
+    """Streamed; the data files that are read are shared out among the parts, and a part beyond their number has nothing.
+
+    A connection that breaks is taken up again where it was, by `datasets`. Raises DataError when the hub does not answer or lacks the set.
+    """
     try:
+        import httpx
         from datasets import load_dataset
     except ImportError:
         raise DataError("reading from the hub needs datasets", where=hub.dataset, fix="make setup") from None
-    whole = load_dataset(hub.dataset, hub.subset, split=hub.split, revision=hub.revision, streaming=True)
-    for file in spread(whole.num_shards, hub.data_files)[part::parts]:
-        for number, row in enumerate(whole.shard(num_shards=whole.num_shards, index=file), 1):
-            yield f"{hub.dataset}-{file:05d}", number, dict(row)
+    try:
+        whole = load_dataset(hub.dataset, hub.subset, split=hub.split, revision=hub.revision, streaming=True)
+        for file in spread(whole.num_shards, hub.data_files)[part::parts]:
+            for number, row in enumerate(whole.shard(num_shards=whole.num_shards, index=file), 1):
+                yield f"{hub.dataset}-{file:05d}", number, dict(row)
+    except (OSError, httpx.HTTPError) as error:
+        fix = "see that the name, subset and revision are right and the network is there, then run again: finished parts are kept"
+        raise DataError(f"the hub's data set could not be read ({error})", where=hub.dataset, fix=fix) from None
 
 
 def spread(count: int, wanted: int | None) -> list[int]:

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from kishi.bits_per_byte import Window, bits_per_byte, windows
 from kishi.errors import ArtefactError
 from kishi.jsonl import read_rows
-from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
+from kishi.special_tokens import END_OF_TEXT
 
 # windows -> nats of their scored tokens, summed
 Scorer = Callable[[list[Window]], float]
@@ -17,10 +17,11 @@ Scorer = Callable[[list[Window]], float]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Documents of one language, and each as token ids."""
+    """Documents of one language, and each as token ids; `start` is the id of end-of-text, which stands before each."""
 
     texts: list[str]
     documents: list[list[int]]
+    start: int
 
     @property
     def tokens(self) -> int:
@@ -29,7 +30,7 @@ class HeldOut:
 
     def bits_per_byte(self, score: Scorer, length: int) -> float:
         """On windows of at most `length` tokens; not finite when the score is not."""
-        cut = [window for ids in self.documents for window in windows(ids, SPECIAL_IDS[END_OF_TEXT], length)]
+        cut = [window for ids in self.documents for window in windows(ids, self.start, length)]
         return round(bits_per_byte(score(cut), sum(len(text.encode("utf-8")) for text in self.texts)), 5)
 
 
@@ -42,7 +43,7 @@ def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[s
         if not texts:
             raise ArtefactError(f"no held-out text in {language}", where=path, fix="raise data.heldout")
         encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-        result[language] = HeldOut(texts, encoded)
+        result[language] = HeldOut(texts, encoded, tokenizer.token_to_id(END_OF_TEXT))
     return result
 
 

@@ -11,10 +11,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from kishi.bits_per_byte import Window, batches, padded
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS, TURN_END
+from kishi.special_tokens import END_OF_TEXT, PAD, TURN_END
 
 _BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
 _IGNORE = -100  # cross_entropy's own mark
+_FILLING = 0  # any token will do on the right, where causal attention cannot look
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class HuggingFaceModel:
     @torch.inference_mode()
     def write(self, prompt: str, room: int) -> tuple[str, bool]:
         """(greedy text of at most `room` tokens, whether it ended by itself)."""
-        stops = [SPECIAL_IDS[END_OF_TEXT], *([SPECIAL_IDS[TURN_END]] if self.chat else [])]
+        stops = self.tokenizer.convert_tokens_to_ids([END_OF_TEXT, *([TURN_END] if self.chat else [])])
         ids = torch.tensor([prompt_ids(self.tokenizer, prompt, self.chat)], device=self.model.device)
         out = self.model.generate(
             input_ids=ids,
@@ -48,7 +49,7 @@ class HuggingFaceModel:
             max_new_tokens=room,
             do_sample=False,
             eos_token_id=stops,
-            pad_token_id=SPECIAL_IDS[PAD],
+            pad_token_id=self.tokenizer.convert_tokens_to_ids(PAD),
         )
         new = out[0, ids.shape[1] :].tolist()
         return self.tokenizer.decode(new, skip_special_tokens=True), bool(new) and new[-1] in stops
@@ -57,7 +58,7 @@ class HuggingFaceModel:
 def prompt_ids(tokenizer: Any, prompt: str, chat: bool) -> list[int]:
     """A user's turn in the chat template, or plain text after end-of-text, as documents begin in pretraining."""
     if not chat:
-        return [SPECIAL_IDS[END_OF_TEXT], *tokenizer.encode(prompt, add_special_tokens=False)]
+        return [tokenizer.convert_tokens_to_ids(END_OF_TEXT), *tokenizer.encode(prompt, add_special_tokens=False)]
     messages = [{"role": "user", "content": prompt}]
     ids: list[int] = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
     return ids
@@ -87,7 +88,7 @@ def negative_log_likelihood(model: Any, cut: list[Window]) -> float:
     """Nats over the scored tokens of all windows."""
     total = 0.0
     for batch in batches(cut, _BATCH_TOKENS):
-        inputs, targets = (torch.tensor(rows, device=model.device) for rows in padded(batch, SPECIAL_IDS[PAD], _IGNORE))
+        inputs, targets = (torch.tensor(rows, device=model.device) for rows in padded(batch, _FILLING, _IGNORE))
         logits = model(inputs).logits.float()
         total += float(cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="sum"))
     return total

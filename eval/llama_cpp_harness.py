@@ -9,7 +9,7 @@ from lm_eval.api.model import TemplateLM
 
 from eval.llama_cpp_model import Tokenize, log_probabilities
 from kishi.errors import DataError
-from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
+from kishi.special_tokens import END_OF_TEXT
 
 _ONLY = "GGUF files are measured on multiple choice only: {} is not built; take a task with `output_type: multiple_choice`"
 
@@ -24,7 +24,7 @@ class LlamaCppLM(TemplateLM):  # type: ignore[misc]
     @property
     def eot_token_id(self) -> int:
         """Stands before a choice without a question."""
-        return SPECIAL_IDS[END_OF_TEXT]
+        return self._tokenize(END_OF_TEXT)[0]
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Token ids; Kishi's tokenizer adds none of its own."""

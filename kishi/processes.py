@@ -18,6 +18,11 @@ def die_with_parent() -> None:
         sys.exit(1)
 
 
+def take_forks_along() -> None:
+    """From now on, processes forked from this one end with it, also those that libraries start."""
+    os.register_at_fork(after_in_child=die_with_parent)
+
+
 def kill_descendants() -> None:
     """SIGKILL to every process that this one started, directly or not, and that still lives."""
     children: dict[int, list[int]] = {}

@@ -8,8 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from kishi.errors import ArtefactError
-from kishi.special_tokens import PAD, SPECIAL_IDS, TURN_END
-from posttrain.answers import STOPS
+from kishi.special_tokens import END_OF_TEXT, PAD, TURN_END, ids_in
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
@@ -18,7 +17,8 @@ def load(folder: Path) -> tuple[Any, Any]:
     """(model in fp32, tokenizer). Padding, end of text and end of turn must be three tokens, or a chat model never learns to stop."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = {tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(TURN_END)}
-    if ids != {SPECIAL_IDS[PAD], *STOPS}:
+    special = ids_in(folder)
+    if ids != {special[token] for token in (PAD, END_OF_TEXT, TURN_END)}:
         raise ArtefactError(
             f"pad, end-of-text and end-of-turn are {sorted(map(str, ids))}", where=folder, fix="make tokenizer and the stages after it"
         )
@@ -28,8 +28,9 @@ def load(folder: Path) -> tuple[Any, Any]:
 def save(model: Any, source: Path, folder: Path) -> None:
     """Weights and config, tokenizer files byte for byte, and both stop tokens for generation."""
     shutil.rmtree(folder, ignore_errors=True)
-    model.generation_config.eos_token_id = STOPS
-    model.generation_config.pad_token_id = SPECIAL_IDS[PAD]
+    special = ids_in(source)
+    model.generation_config.eos_token_id = [special[TURN_END], special[END_OF_TEXT]]
+    model.generation_config.pad_token_id = special[PAD]
     model.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         shutil.copyfile(source / name, folder / name)

@@ -7,7 +7,7 @@ from rich import print as show
 
 from kishi.errors import DataError
 from kishi.jsonl import write_rows
-from kishi.special_tokens import SPECIAL_IDS, TURN_END
+from kishi.special_tokens import TURN_END
 from posttrain.chat_data import conversation_fault, load
 from recipes.job import Job
 
@@ -32,7 +32,7 @@ def run(job: Job) -> dict[str, Any]:
     trainer = SFTTrainer(model=model, args=config, train_dataset=sets[0], eval_dataset=sets[1], processing_class=tokenizer)
     training.quiet(trainer)
     for prepared in (trainer.train_dataset, trainer.eval_dataset):
-        check_labels(prepared or [])
+        check_labels(prepared or [], tokenizer.convert_tokens_to_ids(TURN_END))
     before = heldout_loss(trainer)
     steps = training.train(trainer, job.folder, "sft")
     after = heldout_loss(trainer)
@@ -53,7 +53,7 @@ def heldout_loss(trainer: Any) -> float | None:
     return float(trainer.evaluate()["eval_loss"]) if trainer.eval_dataset else None
 
 
-def check_labels(dataset: Any) -> None:
+def check_labels(dataset: Any, turn_end: int) -> None:
     """Every turn in the labels must end with the end-of-turn token, or the model never stops. Raises DataError.
 
     `dataset`: rows with `input_ids` and `labels`, -100 where nothing is learnt.
@@ -63,7 +63,7 @@ def check_labels(dataset: Any) -> None:
         ids, learnt = row["input_ids"], [label != -100 for label in row["labels"]]
         ends = [i for i in range(len(ids)) if learnt[i] and (i + 1 == len(ids) or not learnt[i + 1])]
         total += max(1, len(ends))
-        wrong += sum(ids[i] != SPECIAL_IDS[TURN_END] for i in ends) if ends else 1
+        wrong += sum(ids[i] != turn_end for i in ends) if ends else 1
     if wrong:
         raise DataError(
             f"{wrong} of {total} assistant turns are not closed by {TURN_END} in the labels",

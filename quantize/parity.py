@@ -9,7 +9,7 @@ from kishi.bits_per_byte import Window, windows
 from kishi.errors import DataError, ParityError
 from kishi.jsonl import read_rows
 from kishi.languages import Language
-from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
+from kishi.special_tokens import END_OF_TEXT
 
 MAX_DIFFERENCE = 0.005  # of perplexity between fp32 and F16
 _CHARACTERS = 40_000  # of held-out text per language: enough for the gate, minutes at 500M parameters on a CPU
@@ -49,7 +49,7 @@ def check_token_ids(expected: Callable[[str], list[int]], got: Callable[[str], l
 
 def cut(tokenize: Callable[[str], list[int]], texts: Mapping[Language, Sequence[str]], length: int) -> dict[Language, list[Window]]:
     """Windows over every document of each language."""
-    start = SPECIAL_IDS[END_OF_TEXT]
+    start = tokenize(END_OF_TEXT)[0]
     return {language: [w for text in documents for w in windows(tokenize(text), start, length)] for language, documents in texts.items()}
 
 

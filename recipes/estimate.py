@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kishi.errors import RecipeError
+from recipes.base import shape
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
@@ -31,7 +32,7 @@ class Estimate:
 def estimate(recipe: Recipe, hardware: Hardware) -> Estimate:
     """See `flops_per_token` and `_memory` for how the figures come about."""
     pretrain = recipe.pretrain
-    parameters = recipe.model.parameters(recipe.tokenizer.vocab_size)
+    parameters = shape(recipe).parameters(recipe.tokenizer.vocab_size)
     step = pretrain.global_batch_size * pretrain.sequence_length
     tokens = (pretrain.phases[0].steps * step, pretrain.phases[1].steps * step)
     flops = float(flops_per_token(recipe)) * sum(tokens)
@@ -65,7 +66,7 @@ def micro_batch_of(recipe: Recipe, hardware: Hardware) -> int:
 
 def flops_per_token(recipe: Recipe) -> int:
     """Forward and backward: 6 a parameter, and 6 x layers x width of all heads x length for causal attention."""
-    model = recipe.model
+    model = shape(recipe)
     attention = 6 * model.layers * model.attention_heads * model.head_dim * recipe.pretrain.sequence_length
     return 6 * model.parameters(recipe.tokenizer.vocab_size) + attention
 
@@ -78,12 +79,12 @@ def memory_of(recipe: Recipe, hardware: Hardware, micro_batch: int) -> int:
     vocab, sharing = recipe.tokenizer.vocab_size, hardware.tensor_parallel * hardware.pipeline_parallel
     weights, optimizer = _STATE_BYTES[hardware.precision]
     sharded = hardware.distributed_optimizer and hardware.device == "gpu" and recipe.pretrain.optimizer == "adamw"
-    parameters = recipe.model.parameters(vocab)
+    parameters = shape(recipe).parameters(vocab)
     state = parameters / sharing * (weights + optimizer / (hardware.replicas if sharded else 1))
     tokens = micro_batch * recipe.pretrain.sequence_length / hardware.context_parallel
     te = hardware.device == "gpu" and hardware.attention != "sdpa"
     logits = _LOGIT_BYTES["te" if te else "torch"] if hardware.precision == "bf16" else 2 * _VALUE_BYTES["fp32"]
-    activations = recipe.model.layers * _layer_values(recipe) * _VALUE_BYTES[hardware.precision] + vocab * logits
+    activations = shape(recipe).layers * _layer_values(recipe) * _VALUE_BYTES[hardware.precision] + vocab * logits
     return round(state + tokens * activations / hardware.tensor_parallel)
 
 
@@ -93,6 +94,6 @@ def _layer_values(recipe: Recipe) -> int:
     Both norms keep their input and output, the projection its output and attention the normed and rotated form of it, attention its
     output, the FFN both halves before and their product after SwiGLU.
     """
-    model = recipe.model
+    model = shape(recipe)
     query, key_value = model.attention_heads * model.head_dim, 2 * model.kv_heads * model.head_dim
     return 4 * model.hidden_size + 2 * (query + key_value) + query + 3 * model.ffn_hidden_size

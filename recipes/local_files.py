@@ -17,8 +17,8 @@ MISSING = "missing"
 
 
 def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
-    """The paths in these parts of a recipe: "data", "eval", "sft" or "dpo". They need not exist."""
-    paths: list[Path] = []
+    """The paths in these parts of a recipe: "base", "data", "eval", "sft" or "dpo". They need not exist."""
+    paths: list[Path] = [Path(recipe.base.path)] if "base" in parts and recipe.base and recipe.base.path else []
     if "data" in parts:
         folder = Path(recipe.data.folder or ".")
         paths += [folder / source.path for source in recipe.data.sources if source.path]

@@ -12,17 +12,18 @@ from rich.table import Table
 
 from kishi.errors import KishiError, RecipeError
 from kishi.full_disk import is_full_disk
+from kishi.processes import take_forks_along
 from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
 from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
-from recipes.stages import ALL, Stage
+from recipes.stages import NAMES, Stage, chain
 from recipes.summary import print_summary
 
 _CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the overlay, e.g. hw.gpu_hour_price=2.5"
-COMMANDS = ("all", "status", "pretrain", *ALL)
+COMMANDS = ("all", "status", "pretrain", *NAMES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def _execute(options: argparse.Namespace, recipe: Recipe, hardware: Hardware) ->
     if options.stage == "status":
         _print_status(recipe)
         return 0
-    stages = _chosen(options.stage, options.phase)
+    stages = _chosen(options.stage, options.phase, chain(recipe))
     if options.dry_run:
         _print_plan(stages, recipe, hardware)
         return 0
@@ -72,20 +73,22 @@ def _execute(options: argparse.Namespace, recipe: Recipe, hardware: Hardware) ->
     return 0
 
 
-def _chosen(name: str, phase: int | None) -> list[Stage]:
+def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stage]:
     if phase and name != "pretrain":
         raise RecipeError(f"--phase belongs to pretrain, not to {name}", where="command line")
     if name == "all":
-        return list(ALL.values())
+        return list(stages.values())
     if name == "pretrain":
-        return [ALL[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
-    return [ALL[name]]
+        return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
+    if name not in stages:
+        raise RecipeError(f"{name} is a stage of recipes with a `base` only", where="command line", fix=f"one of: {', '.join(stages)}")
+    return [stages[name]]
 
 
 def _print_status(recipe: Recipe) -> None:
     table = Table("stage", "state", "", title=f"runs/{recipe.name}", title_justify="left")
     colours = {"done": "green", "stale": "yellow", "missing": "dim", "partial": "yellow", "broken": "red"}
-    for stage in ALL.values():
+    for stage in chain(recipe).values():
         word, why = state(stage, recipe)
         table.add_row(stage.name, f"[{colours[word]}]{word}[/]", why)
     console.print(table)
@@ -114,5 +117,6 @@ def _devices(hardware: Hardware) -> str:
 
 
 if __name__ == "__main__":
+    take_forks_along()
     end_on_stop()
     sys.exit(main())

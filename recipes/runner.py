@@ -36,7 +36,7 @@ def run_stage(stage: Stage, recipe: Recipe, hardware: Hardware) -> Manifest:
     place = StageFolder(folder_of(recipe, stage.name))
     place.recover()
     inputs = _verified_inputs(stage, recipe)
-    files = local_files.states(recipe, stage.files)
+    files = _files(stage, recipe)
     fingerprint = _fingerprint(stage, recipe, inputs, files)
     if up_to_date := _finished(place.final, fingerprint):
         console.print(f"[green]✓[/] {stage.name}: up to date")
@@ -82,7 +82,7 @@ def state(stage: Stage, recipe: Recipe) -> tuple[str, str]:
     if found.recipe != stage.section(recipe):
         changed = [key for key, value in stage.section(recipe).items() if found.recipe.get(key) != value]
         return "stale", f"recipe changed: {', '.join(changed)}"
-    files = local_files.states(recipe, stage.files)
+    files = _files(stage, recipe)
     if changed := [path for path, now in files.items() if found.files.get(path) != now]:
         gone = [path for path in changed if files[path] == local_files.MISSING]
         return "stale", f"no such file: {', '.join(gone)}" if gone else f"changed: {', '.join(changed)}"
@@ -90,6 +90,12 @@ def state(stage: Stage, recipe: Recipe) -> tuple[str, str]:
         if other.content_sha256 != found.inputs[name].content_sha256:
             return "stale", f"{name} was made again"
     return "done", found.started
+
+
+def _files(stage: Stage, recipe: Recipe) -> dict[str, str]:
+    """What it reads besides the stages' folders, and the state of each."""
+    beside = [RUNS / recipe.name / name for name in stage.folders]
+    return local_files.states(recipe, stage.files) | {path.as_posix(): local_files.state(path) for path in beside}
 
 
 def _verified_inputs(stage: Stage, recipe: Recipe) -> dict[str, Manifest]:

@@ -83,12 +83,17 @@ class Limits(Section):
 
     min_characters: Positive = 100
     max_characters: Positive = 1_000_000
-    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a text surely is in another language")
+    language_margin: float = Field(1.0, ge=0, description="distance in heliport's score from which a line surely is in another language")
+    document_margin: float = Field(0.2, ge=0, description="the same of a document, towards languages that the recipe does not train")
     max_duplicate_lines: Share = Field(0.304, description="share of characters in repeated lines")
     max_mean_word_length: float = Field(20.0, gt=0)
     min_alphabetic_words: Share = Field(0.5, description="share of words with a letter")
     min_line_punctuation: Share = Field(0.0, description="share of lines that end in punctuation")
     max_new_lines: float = Field(1.0, gt=0, description="line breaks a word")
+    max_labels: Share = Field(1.0, description="share of the text in lines of at most 30 characters without punctuation at their end")
+    max_ellipsis_lines: Share = Field(0.3, description="share of lines cut off with an ellipsis (Gopher)")
+    max_placeholders: Share = Field(0.05, description="share of words that a program fills in: %1, %s, { $name }")
+    max_lower_case: Share = Field(1.0, description="share of sentences that begin with a small letter")
     repetition: float = Field(2.0, ge=0, description="Gopher's limits on repeated word n-grams, times this; 0: off")
 
 
@@ -113,7 +118,7 @@ class Decontamination(Section):
     """What counts as a repetition of evaluation text (data_prep/decontaminate.py)."""
 
     ngram: Positive = Field(13, description="words in a row shared with a task or chat example")
-    containment: Share = Field(0.6, description="share of a short example's word trigrams found close together")
+    containment: Share = Field(0.55, description="share of a short example's word trigrams found close together")
     max_heldout_overlap: Share = Field(0.05, description="share of 8-grams in common with one held-out document")
 
 
@@ -142,10 +147,31 @@ class Data(Section):
         return self
 
 
-class Tokenizer(Section):
-    """Byte-level BPE. The defaults were chosen by measurement (bench/records/*-tokenizer-ablation)."""
+class Base(Section):
+    """A model of someone else's that training goes on from: a Hugging Face folder, or a hub id pinned to a commit (recipes/base.py)."""
 
-    vocab_size: Annotated[int, Field(ge=512, lt=65_500, multiple_of=128)]
+    path: str | None = Field(None, min_length=1, description="local folder in Hugging Face's layout")
+    hub: str | None = Field(None, pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub's model")
+    license: str = Field(min_length=1, description="SPDX identifier, or the words of the model's page")
+    rows: Literal["mean", "focus"] = Field("focus", description="how the embedding rows of new tokens begin (tokenizer/new_rows.py)")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path or hub")
+        if (self.hub is None) != (self.revision is None):
+            raise ValueError("hub needs revision, the 40 hex digits of a commit, and path has none")
+        return self
+
+
+class Tokenizer(Section):
+    """Byte-level BPE. The defaults were chosen by measurement (bench/records/*-tokenizer-ablation).
+
+    With `base` its tokenizer grows to `vocab_size` tokens, old ones included, instead of a new one being learnt.
+    """
+
+    vocab_size: Annotated[int, Field(ge=512, multiple_of=128)]
     mix: dict[Language, Share] = Field({"kk": 0.49, "ru": 0.355, "en": 0.155}, description="what each language weighs, by UTF-8 bytes")
     sample_megabytes: float = Field(512, gt=0, description="text that the merges are learnt from, at most")
     count_power: float = Field(0.3, gt=0, le=1, description="a word counts as occurrences ** count_power in its domain; 1 is plain BPE")
@@ -312,8 +338,9 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1234
     data: Data
+    base: Base | None = None
     tokenizer: Tokenizer
-    model: Model
+    model: Model | None = Field(None, description="left out with `base`, whose own shape it has")
     pretrain: Pretrain
     sft: Sft
     dpo: Dpo
@@ -334,6 +361,14 @@ class Recipe(Section):
     def languages(self) -> tuple[Language, ...]:
         """The languages of the mix, in its order."""
         return tuple(self.data.mix)
+
+    @model_validator(mode="after")
+    def _from_scratch_or_base(self) -> Self:
+        if (self.base is None) == (self.model is None):
+            raise ValueError("give either model (its shape, trained from scratch) or base (a model to go on from)")
+        if self.base is None and self.tokenizer.vocab_size >= 65_500:
+            raise ValueError(f"tokenizer.vocab_size: below 65500, where an id fits two bytes (got {self.tokenizer.vocab_size})")
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -19,6 +19,7 @@ class Stage:
     sections: tuple[str, ...]
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
+    folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -32,16 +33,11 @@ class Stage:
 
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
-
-STAGES: tuple[Stage, ...] = (
-    Stage(
-        "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
-    ),  # what is evaluated leaves training
-    Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
-    Stage("index", "data_prep.index:run", ("data", "tokenizer"), ()),
-    Stage("pretrain-phase1", "train.pretrain:run_phase1", ("index", "tokenizer"), _PRETRAINING),
-    Stage("pretrain-phase2", "train.pretrain:run_phase2", ("index", "tokenizer", "pretrain-phase1"), _PRETRAINING),
-    Stage("export-hf", "conversion.export_hf:run", ("pretrain-phase1", "pretrain-phase2", "tokenizer", "data"), _PRETRAINING),
+_DATA = Stage(
+    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
+)  # what is evaluated leaves training
+_INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
+_AFTER_EXPORT = (
     Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
     Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
     Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
@@ -53,5 +49,42 @@ STAGES: tuple[Stage, ...] = (
         files=("eval",),
     ),
 )
-REPORT = Stage("report", "report.build:run", tuple(stage.name for stage in STAGES), ("eval",), optional_inputs=True)
-ALL: dict[str, Stage] = {stage.name: stage for stage in (*STAGES, REPORT)}
+
+
+def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]:
+    """Both phases and their export; `imported`: the stage whose model phase 1 begins with."""
+    return (
+        Stage("pretrain-phase1", "train.pretrain:run_phase1", ("index", "tokenizer", *imported), sections),
+        Stage("pretrain-phase2", "train.pretrain:run_phase2", ("index", "tokenizer", "pretrain-phase1", *imported), sections),
+        Stage("export-hf", "conversion.export_hf:run", ("pretrain-phase1", "pretrain-phase2", "tokenizer", "data", *imported), sections),
+    )
+
+
+FROM_SCRATCH: tuple[Stage, ...] = (
+    _DATA,
+    Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
+    _INDEX,
+    *_pretraining(_PRETRAINING),
+    *_AFTER_EXPORT,
+)
+FROM_BASE: tuple[Stage, ...] = (
+    _DATA,
+    Stage("tokenizer", "tokenizer.expand_base:run", ("data",), ("base", "tokenizer", "data"), files=("base",)),
+    _INDEX,
+    Stage("expand-model", "tokenizer.expand_base:run_model", ("data", "tokenizer"), ("base", "tokenizer"), files=("base",)),
+    Stage("import-hf", "conversion.import_hf:run", ("expand-model", "data"), ()),
+    *_pretraining(("base", *_PRETRAINING), "import-hf"),
+    *_AFTER_EXPORT,
+)
+
+
+def chain(recipe: Recipe) -> dict[str, Stage]:
+    """The stages of this recipe by name, in their order; the report last."""
+    stages = FROM_BASE if recipe.base else FROM_SCRATCH
+    report = Stage(
+        "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
+    )
+    return {stage.name: stage for stage in (*stages, report)}
+
+
+NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE)), "report")

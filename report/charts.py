@@ -129,7 +129,7 @@ def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], na
     values = [v for _, group in rows for v in group if v is not None and math.isfinite(v)]
     if not values or max(values) <= 0:
         return None
-    left, bar = 90, 9
+    left, bar = max(90.0, min(150.0, 8 + 6.2 * max(len(label) for label, _ in rows))), 9
     group_height = len(names) * bar + 8
     height = TOP + group_height * len(rows) + 28
     scale = Scale(0, max(values), left, WIDTH - 48)
@@ -141,7 +141,7 @@ def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], na
             if value is None or not math.isfinite(value):
                 continue
             length = max(0.0, scale(value) - left)
-            body += f'<rect x="{left}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
+            body += f'<rect x="{left:.1f}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
             body += _text(left + length + 3, y + index * bar + 8, f"{value:.3g}", "start", "value")
     body += _text((left + WIDTH) / 2, height - 8, unit)
     return _picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + _legend(names))

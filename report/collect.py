@@ -44,12 +44,18 @@ class Run:
     def value(self, stage: str, name: str) -> Any:
         """A JSON file of a stage; None when it is not there."""
         path = self._path(stage, name)
-        if path is None:
-            return None
+        return self._json(path, f"{stage}/{name}") if path else None
+
+    def beside(self, folder: str, name: str) -> Any:
+        """A JSON file of a plain folder next to the stages' ones (`make fertility`); None when it is not there."""
+        path = next((stage.parent / folder / name for stage in self.folders.values()), None)
+        return self._json(path, f"{folder}/{name}") if path and path.is_file() else None
+
+    def _json(self, path: Path, label: str) -> Any:
         try:
             return json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
-            self.remarks.append(f"{stage}/{name}: not readable ({error})")
+            self.remarks.append(f"{label}: not readable ({error})")
             return None
 
     def _path(self, stage: str, name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Sections about data, tokenizer and pretraining."""
+"""Sections about data and pretraining."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -49,18 +49,6 @@ def _cleaning(facts: dict[str, Any]) -> Table | None:
         wrongly = undamaged.get("wrongly_removed")
         rows.append(["none (undamaged)", number(undamaged.get("documents")), f"{number(wrongly)} wrongly", "", ""])
     return Table("Cleaning score: faults put into the dirty tier on purpose, and what became of them", ["fault", *keys], rows)
-
-
-def tokenizer(run: Run) -> Section:
-    """Fertility per language."""
-    section, facts = Section("tokenizer", "Tokenizer"), run.facts("tokenizer")
-    fertility = table_of(facts.get("fertility") or run.value("tokenizer", "fertility.json"))
-    keys = list(dict.fromkeys(key for row in fertility.values() for key in table_of(row)))
-    rows = [[language, *(number(dig(row, key), 2) for key in keys)] for language, row in fertility.items()]
-    section.add(Table("On held-out text", ["language", *(key.replace("_", " ") for key in keys)], rows))
-    plain = [[key.replace("_", " "), number(value)] for key, value in facts.items() if not isinstance(value, dict | list)]
-    section.add(Table("Made", ["", ""], plain))
-    return section
 
 
 def _metrics(run: Run) -> dict[str, list[Row]]:

@@ -49,6 +49,32 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """What one token stands for, or several that make one character; `colour` is a number from 0 to 4."""
+
+    text: str
+    tokens: int
+    colour: int
+
+
+@dataclass(frozen=True)
+class Side:
+    """A text as one tokenizer cuts it."""
+
+    caption: str
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One text cut by several tokenizers, side by side."""
+
+    caption: str
+    sides: Sequence[Side]
+    kind: str = field(default="tokens", init=False)
+
+
+@dataclass(frozen=True)
 class Code:
     """Text shown as it is, folded away until it is asked for."""
 
@@ -65,7 +91,7 @@ class Note:
     kind: str = field(default="note", init=False)
 
 
-Block = Table | Chart | Samples | Code | Note
+Block = Table | Chart | Samples | Tokens | Code | Note
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
     python -m tokenizer.compare runs/kishi-tiny/tokenizer --texts runs/kishi-tiny/data/heldout --out runs/kishi-tiny/fertility
 
-`--texts` holds {kk,ru,en}.jsonl(.zst) with `text`. The parity columns mean something only where these are translations of each other
-(FLORES, or the demo's sample).
+`--texts` holds {kk,ru,en}.jsonl(.zst) with `text`. The columns kk/en and ru/en mean something only where these are translations of each
+other (FLORES, or the demo's sample); they stay empty where the numbers of texts differ. What a Kazakh word costs is given for the model of
+`--recipe`. The report shows what is written here.
 """
 
 import argparse
@@ -19,18 +20,22 @@ from kishi.errors import DataError, KishiError
 from kishi.hard_texts import hard_texts
 from kishi.jsonl import read_rows, write_json
 from kishi.languages import LANGUAGES
+from kishi.manifest import sha256_file
 from kishi.progress import track
+from recipes.base import shape as shape_of
+from recipes.loading import load_recipe
 from recipes.schema import Model
 from tokenizer.encoder import Encoder, HuggingFace, with_tiktoken
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure, megabytes_per_second
-from tokenizer.page import write_page
+from tokenizer.page import side_by_side, write_page
 from tokenizer.peers import load_peers, load_tokenizer, package_versions
 from tokenizer.plot import bars
 
-# what a Kazakh word costs is given for this shape (350M parameters with 64,000 tokens)
-SHAPE = Model(layers=24, hidden_size=1024, ffn_hidden_size=2816, attention_heads=16, kv_heads=8, head_dim=64)
-CONTEXT = 1024
+RECIPE = Path("recipes/kishi-350m.yaml")  # whose model a word's cost is given for, unless another is named
+AGAINST = "Qwen2.5/Qwen3"  # the other side of the coloured page, unless another is named
+CONTEXT = 1024  # tokens that attention looks back on
 _CHARACTERS = 400_000  # of each language, for speed
+_SHOWN = 400  # characters of each coloured text, unless one is given
 console = Console(highlight=False, width=150)
 
 
@@ -46,8 +51,8 @@ def read_texts(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def compare(encoders: Sequence[Encoder], texts: Mapping[str, Sequence[str]], shape: Model = SHAPE) -> dict[str, Any]:
-    """The figures of each tokenizer by name."""
+def compare(encoders: Sequence[Encoder], texts: Mapping[str, Sequence[str]], shape: Model) -> dict[str, Any]:
+    """The figures of each tokenizer by name; `shape` is the model that a word's cost is given for."""
     hard = hard_texts(random_texts=200)
     sample = [text for documents in texts.values() for text in _first(documents, _CHARACTERS)]
     rows: dict[str, Any] = {}
@@ -135,25 +140,40 @@ def _cell(row: Mapping[str, Any], key: str, style: str) -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
-    texts = read_texts(arguments.texts)
+    texts, shape = read_texts(arguments.texts), shape_of(load_recipe(arguments.recipe))
     ours = load_tokenizer(str(arguments.tokenizer))
     peers, missing = load_peers()
-    rows = compare([ours, *fast_encoders(ours, texts), *peers], texts)
+    rows = compare([ours, *fast_encoders(ours, texts), *peers], texts, shape)
     console.print(table(rows, missing))
+    sides = [ours, *_second(arguments.against, peers)]
+    shown = [arguments.text] if arguments.text else [_beginning(documents[0]) for documents in texts.values()]
     content = {
+        "tokenizer_sha256": sha256_file(arguments.tokenizer / "tokenizer.json"),
         "texts": {language: {"documents": len(documents)} for language, documents in texts.items()},
-        "shape": {**SHAPE.model_dump(), "context": CONTEXT},
+        "shape": {**shape.model_dump(), "context": CONTEXT, "recipe": arguments.recipe.as_posix()},
         "packages": package_versions(),
         "tokenizers": rows,
         "missing": missing,
+        "coloured": side_by_side(sides, shown),
     }
     write_json(arguments.out / "comparison.json", content)
     chart = bars("Tokens per word", {name: _per_word(row) for name, row in rows.items()}, LANGUAGES)
     (arguments.out / "fertility.svg").write_text(chart, encoding="utf-8")
-    other = load_tokenizer(arguments.against) if arguments.against else (peers[-1] if peers else ours)
-    shown = [arguments.text] if arguments.text else [documents[0] for documents in texts.values()]
-    write_page(arguments.out / "tokens.html", ours, other, shown)
-    console.print(f"{arguments.out}/: comparison.json, fertility.svg, tokens.html ({ours.name} beside {other.name})")
+    write_page(arguments.out / "tokens.html", sides, shown)
+    names = " beside ".join(side.name for side in sides)
+    console.print(f"{arguments.out}/: comparison.json, fertility.svg, tokens.html ({names})")
+
+
+def _second(named: str, peers: Sequence[Encoder]) -> list[Encoder]:
+    """The other side of the coloured page; none when no other tokenizer is installed."""
+    if named:
+        return [load_tokenizer(named)]
+    return [peer for peer in peers if peer.name == AGAINST] or list(peers[-1:])
+
+
+def _beginning(text: str) -> str:
+    """Whole words of the first _SHOWN characters."""
+    return text if len(text) <= _SHOWN else text[:_SHOWN].rsplit(maxsplit=1)[0]
 
 
 def _per_word(row: Mapping[str, Any]) -> list[float | None]:
@@ -166,8 +186,11 @@ def main() -> int:
     parser.add_argument("tokenizer", type=Path, help="folder with tokenizer.json")
     parser.add_argument("--texts", type=Path, required=True, help="folder with {kk,ru,en}.jsonl(.zst), not trained on")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--recipe", type=Path, default=RECIPE, help="whose model a word's cost is given for")
     parser.add_argument("--against", default="", help="second tokenizer of the coloured page: a peer's name or a folder")
-    parser.add_argument("--text", default="", help="text of the coloured page; default: the first held-out one of each language")
+    parser.add_argument(
+        "--text", default="", help="text of the coloured page; default: the beginning of the first held-out one of each language"
+    )
     try:
         run(parser.parse_args())
     except KishiError as error:

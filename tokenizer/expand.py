@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, models, trainers
 from kishi.errors import ArtefactError, DataError, KishiError, ParityError
 from kishi.hard_texts import hard_texts
 from kishi.languages import Language
-from recipes.schema import Tokenizer as Defaults
+from recipes.schema import Tokenizer as Settings
 from tokenizer.sample import plan
 from tokenizer.word_weights import count, repeated, weigh
 
@@ -31,6 +31,7 @@ _MOST = 6_000_000
 _FIRST_STAND_IN = 0x10000  # one character a token; these planes hold more than a million
 _CYRILLIC = regex.compile(r"\p{Cyrillic}")
 _BYTE = regex.compile(r"<0x[0-9A-F]{2}>")
+_SPARE = 0.1  # merges learnt beyond the tokens asked for: some only make a way to a token that is there
 console = Console(highlight=False)
 Merge = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -53,8 +54,8 @@ def expand(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> Exp
     if content["model"]["type"] != "BPE":
         raise DataError(f"a {content['model']['type']} model has no merges to continue", where="tokenizer.json", fix="give a BPE tokenizer")
     cyrillic = {piece: weight for piece, weight in weights.items() if _CYRILLIC.search(piece)}
-    merges = _learn(old, cyrillic, new_tokens)
-    pieces = _append(content, old, merges)
+    merges = _learn(old, cyrillic, new_tokens + int(_SPARE * new_tokens))
+    pieces = _append(content, old, merges, new_tokens)
     expanded = Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
     check_old_ids(old, expanded, hard_texts())
     if len(pieces) < new_tokens:
@@ -78,8 +79,10 @@ def _segments(old: Tokenizer, text: str) -> Iterator[tuple[int, ...]]:
 def _learn(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> list[Merge]:
     """New merges in order, each side as the old ids that it is made of."""
     words: dict[tuple[int, ...], float] = {}
+    # some put a space before every text: with the piece's own there would be two, as hardly ever in text
+    adds_space = "".join(old.encode("x", add_special_tokens=False).tokens) == "▁x"
     for piece, weight in weights.items():
-        for ids in _segments(old, piece):
+        for ids in _segments(old, piece.removeprefix(" ") if adds_space else piece):
             # a byte of the fallback alphabet is spelt <0xD2>: two of them do not join to a token
             if len(ids) > 1 and not any(_BYTE.fullmatch(old.id_to_token(number)) for number in ids):
                 words[ids] = words.get(ids, 0.0) + weight
@@ -94,7 +97,7 @@ def _learn(old: Tokenizer, weights: Mapping[str, float], new_tokens: int) -> lis
     return [(tuple(number_of[c] for c in left), tuple(number_of[c] for c in right)) for left, right in learnt]
 
 
-def _append(content: dict[str, Any], old: Tokenizer, merges: list[Merge]) -> dict[int, tuple[int, ...]]:
+def _append(content: dict[str, Any], old: Tokenizer, merges: list[Merge], most: int) -> dict[int, tuple[int, ...]]:
     """Put the merges behind the old ones. A string that is a token already keeps its old id and only gains a way to be reached."""
     vocabulary: dict[str, int] = content["model"]["vocab"]
     # the library numbers added tokens after the vocabulary, unless the vocabulary says their id
@@ -103,6 +106,8 @@ def _append(content: dict[str, Any], old: Tokenizer, merges: list[Merge]) -> dic
     following = max(vocabulary.values()) + 1
     pieces: dict[int, tuple[int, ...]] = {}
     for left, right in merges:
+        if len(pieces) == most:
+            break
         sides = ["".join(old.id_to_token(number) for number in side) for side in (left, right)]
         if (name := "".join(sides)) not in vocabulary:
             vocabulary[name] = following + len(pieces)
@@ -125,11 +130,10 @@ def check_old_ids(old: Tokenizer, new: Tokenizer, texts: list[str]) -> None:
             raise ParityError(f"decodes to {back[1][:80]!r} instead of {back[0][:80]!r}", where="expanded tokenizer")
 
 
-def weigh_text(data: Path, megabytes: float, seed: int) -> dict[str, float]:
-    """Weights of the Kazakh and Russian pieces of a corpus folder, as for a tokenizer of our own."""
-    settings = Defaults(vocab_size=512)
-    sample = plan(data, MIX, megabytes, settings.domain_power, seed)
-    return weigh(count(sample.texts()), MIX, settings.count_power, settings.domain_power)
+def weigh_text(data: Path, settings: Settings, seed: int) -> dict[str, float]:
+    """Weights of the pieces of a corpus folder, as for a tokenizer of our own."""
+    sample = plan(data, settings.mix, settings.sample_megabytes, settings.domain_power, seed)
+    return weigh(count(sample.texts()), settings.mix, settings.count_power, settings.domain_power)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -138,7 +142,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not path.is_file():
         raise ArtefactError("file is missing", where=path, fix="give a Hugging Face folder with a fast tokenizer")
     old = Tokenizer.from_file(str(path))
-    expansion = expand(old, weigh_text(arguments.text, arguments.megabytes, arguments.seed), arguments.new)
+    settings = Settings(vocab_size=512, mix=MIX, sample_megabytes=arguments.megabytes)
+    expansion = expand(old, weigh_text(arguments.text, settings, arguments.seed), arguments.new)
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.model:
         from tokenizer.new_rows import expand_model

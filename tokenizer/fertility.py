@@ -31,10 +31,10 @@ def exact_round_trips(encoder: Encoder, texts: Sequence[str]) -> int:
 
 
 def measure(encoder: Encoder, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Figures per language over all its texts; `tokens_against_en` says something only when the texts are translations."""
+    """Figures per language over all its texts; `tokens_against_en` only where there are as many as in English, as translations are."""
     rows = {language: row for language, documents in texts.items() if (row := measure_language(encoder, documents))}
     if "en" in rows:
-        for row in rows.values():
+        for row in (row for language, row in rows.items() if len(texts[language]) == len(texts["en"])):
             row["tokens_against_en"] = round(row["tokens"] / rows["en"]["tokens"], 4)
     return rows
 

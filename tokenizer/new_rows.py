@@ -70,6 +70,7 @@ def context_vectors(documents: Sequence[Sequence[int]], size: int) -> Tensor:
 
 def _co_occurrences(documents: Sequence[Sequence[int]], size: int) -> Tensor:
     """Sparse (size, size): how often two tokens stand at most WINDOW apart, both ways."""
+    torch.sparse.check_sparse_tensor_invariants.disable()  # said out loud, or torch warns
     counts = torch.sparse_coo_tensor(size=(size, size)).coalesce()
     for group in batched(documents, _DOCUMENTS):
         lines = [torch.tensor(ids) for ids in group]
@@ -124,11 +125,22 @@ def grow_checked(model: Any, rows: Rows, old: Tokenizer, texts: Sequence[str]) -
     return difference
 
 
+def check_whole(source: Path, loaded: Mapping[str, Any]) -> None:
+    """Raise ArtefactError when the folder lacks a weight, which the library would draw at random, or holds one that the model has not."""
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        if found := sorted(map(str, loaded.get(problem) or ())):
+            raise ArtefactError(
+                f"{len(found)} weights are {problem.partition('_')[0]}: {', '.join(found[:3])}", where=source, fix="get the model again"
+            )
+
+
 def expand_model(source: Path, target: Path, old: Tokenizer, expansion: Expansion, method: Method, data: Path, seed: int = 1234) -> float:
     """Write the grown model to `target`; returns the largest relative difference of old-vocabulary logits."""
     from transformers import AutoModelForCausalLM
 
-    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto").eval()
+    model, loaded = AutoModelForCausalLM.from_pretrained(source, dtype="auto", output_loading_info=True)
+    check_whole(source, loaded)
+    model.eval()
     rows = mean_rows(expansion.pieces)
     if method == "focus":
         texts = [text for _, text in plan(data, MIX, _MEGABYTES, 0.5, seed).texts()]

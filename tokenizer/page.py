@@ -1,8 +1,9 @@
-"""A self-contained HTML page: the same texts cut by two tokenizers, each token in its own colour."""
+"""A self-contained HTML page: the same texts cut by two tokenizers (or one), each token in its own colour."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
@@ -43,19 +44,20 @@ def pieces(encoder: Encoder, text: str) -> list[Piece]:
     return shown
 
 
-def write_page(path: Path, left: Encoder, right: Encoder, texts: Sequence[str]) -> None:
+def side_by_side(encoders: Sequence[Encoder], texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Each text by each tokenizer, as plain data: words, and for each side its name, tokens and pieces."""
+    return [{"words": len(text.split()), "sides": [_side(encoder, text) for encoder in encoders]} for text in texts]
+
+
+def _side(encoder: Encoder, text: str) -> dict[str, Any]:
+    shown = pieces(encoder, text)
+    return {"name": encoder.name, "tokens": sum(piece.tokens for piece in shown), "pieces": [asdict(piece) for piece in shown]}
+
+
+def write_page(path: Path, encoders: Sequence[Encoder], texts: Sequence[str]) -> None:
     """Write the page; it loads nothing from elsewhere."""
     folder = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=folder, autoescape=select_autoescape(default=True)).get_template("tokens.html.jinja")
-    rows = [
-        {
-            "words": len(text.split()),
-            "sides": [
-                {"name": encoder.name, "pieces": (shown := pieces(encoder, text)), "tokens": sum(p.tokens for p in shown)}
-                for encoder in (left, right)
-            ],
-        }
-        for text in texts
-    ]
+    environment = Environment(loader=folder, autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True)
+    template = environment.get_template("tokens.html.jinja")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template.render(rows=rows, names=[left.name, right.name]), encoding="utf-8")
+    path.write_text(template.render(rows=side_by_side(encoders, texts), names=[one.name for one in encoders]), encoding="utf-8")

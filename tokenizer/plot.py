@@ -5,7 +5,8 @@ from html import escape
 
 _COLOURS = ("#2563eb", "#dc7f1d", "#15926b", "#9a4bd1", "#c43d5d", "#6b7280")
 _STYLE = (
-    "text{font:12px system-ui,sans-serif;fill:#555}.t{font-weight:600;font-size:14px}@media(prefers-color-scheme:dark){text{fill:#bbb}}"
+    "text{font:12px system-ui,sans-serif;fill:#555}.t{font-weight:600;font-size:14px}.m{font:15px ui-monospace,monospace;fill:#222}"
+    ".n{font-size:9px}@media(prefers-color-scheme:dark){text{fill:#bbb}.m{fill:#eee}}"
 )
 
 
@@ -40,7 +41,7 @@ def bars(title: str, rows: Mapping[str, Sequence[float | None]], names: Sequence
                 body.append(
                     f'<rect x="{left:.1f}" y="{y + number * bar}" width="{length:.1f}" height="{bar - 2}" fill="{_COLOURS[number % 6]}"/>'
                 )
-                body.append(_text(left + length + 4, y + number * bar + 9, f"{value:.3g}"))
+                body.append(_text(left + length + 4, y + number * bar + 9, f"{value:#.3g}"))
     return _picture(width, top + len(rows) * (bar * len(names) + 10) + 8, title, body)
 
 
@@ -64,3 +65,22 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_lab
             body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>', _text(x, y - 7, f"{value:.2f}", "middle")]
     body += [_text(place(x, low)[0], bottom + 18, f"{x:,.0f}", "middle") for x, _ in next(iter(series.values()))]
     return _picture(width, height, title, [*body, _text(width / 2, height - 8, x_label, "middle")])
+
+
+def boxes(title: str, rows: Mapping[str, Sequence[tuple[str, int]]], width: int = 640) -> str:
+    """Each row a text cut into coloured boxes; a number above 1 says how many tokens one box stands for."""
+    left, letter, height, top = 12 + 7.2 * max(map(len, rows)), 9.0, 32, 34
+    body = []
+    for place, (label, row) in enumerate(rows.items()):
+        x, y = left, top + place * height
+        body.append(_text(left - 8, y + 17, label, "end"))
+        for number, (text, tokens) in enumerate(row):
+            size = letter * len(text) + 10 + (10 if tokens > 1 else 0)
+            body.append(
+                f'<rect x="{x:.1f}" y="{y}" width="{size:.1f}" height="25" rx="4" fill="{_COLOURS[number % 6]}" fill-opacity="0.28"/>'
+            )
+            body.append(_text(x + 5, y + 17, text.replace(" ", "\u2423"), css="m"))
+            if tokens > 1:
+                body.append(_text(x + size - 4, y + 21, str(tokens), "end", css="n"))
+            x += size + 3
+    return _picture(width, top + len(rows) * height + 6, title, body)

@@ -5,6 +5,7 @@ No normaliser (NFC belongs to data preparation, and an exact round trip to the t
     python -m recipes.run recipes/kishi-tiny.yaml tokenizer
 """
 
+import json
 import resource
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from kishi.errors import DataError
 from kishi.hard_texts import hard_texts
 from kishi.jsonl import read_rows, write_json
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS, SPECIAL_TOKENS
+from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_TOKENS
 from recipes.job import Job
 from tokenizer.encoder import HuggingFace
 from tokenizer.fertility import check_round_trip, measure
@@ -94,13 +95,14 @@ def train(weights: Mapping[str, float], vocab_size: int, min_frequency: int, pat
         raise DataError(
             f"the text gives only {got} tokens of the {vocab_size} asked for (pairs that weigh {min_frequency} or more)",
             where="tokenizer.vocab_size",
-            fix=f"ask for {got // 128 * 128} or fewer, or give more text",
+            fix=f"ask for {got // 128 * 128} or fewer, or give more text" if got >= 512 else "give more text",
         )
     return tokenizer
 
 
 def write_companions(folder: Path, max_length: int) -> None:
-    """What `transformers` reads beside `tokenizer.json`. End-of-text, padding and end-of-turn are three different tokens."""
+    """What `transformers` reads beside the `tokenizer.json` there. End-of-text, padding and end-of-turn are three different tokens."""
+    added = json.loads((folder / "tokenizer.json").read_bytes())["added_tokens"]
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_length,
@@ -108,8 +110,8 @@ def write_companions(folder: Path, max_length: int) -> None:
         "pad_token": PAD,
         "clean_up_tokenization_spaces": False,
         "added_tokens_decoder": {
-            str(number): {"content": token, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
-            for token, number in SPECIAL_IDS.items()
+            str(token["id"]): {key: token[key] for key in ("content", "lstrip", "normalized", "rstrip", "single_word", "special")}
+            for token in added
         },
     }
     write_json(folder / "tokenizer_config.json", config)

@@ -63,17 +63,22 @@ def layer_spec(config: GPTModelProvider) -> ModuleSpec:
     """Megatron's layer through Transformer Engine; without it, or without a GPU, the one of `sdpa_layer_spec`."""
     from megatron.core.models.gpt.gpt_layer_specs import HAVE_TE
 
-    return _with_attention(transformer_engine_layer_spec(config)) if HAVE_TE and torch.cuda.is_available() else sdpa_layer_spec(config)
+    if HAVE_TE and torch.cuda.is_available():
+        return _with_attention(transformer_engine_layer_spec(config), config)
+    return sdpa_layer_spec(config)
 
 
 def sdpa_layer_spec(config: GPTModelProvider) -> ModuleSpec:
     """Megatron's layer without Transformer Engine."""
-    spec = _with_attention(local_layer_spec(config))
+    spec = _with_attention(local_layer_spec(config), config)
     spec.submodules.self_attention.submodules.core_attention = SdpaCoreAttention
     return spec
 
 
-def _with_attention(spec: ModuleSpec) -> ModuleSpec:
+def _with_attention(spec: ModuleSpec, config: GPTModelProvider) -> ModuleSpec:
+    """A base model without norms of heads keeps Megatron's own way to queries and keys."""
+    if not config.qk_layernorm:
+        return spec
     attention = spec.submodules.self_attention
     attention.module = NormRotateAttention
     attention.submodules.q_layernorm = attention.submodules.k_layernorm = HeadNorm

@@ -23,17 +23,23 @@ from megatron.core.distributed import DistributedDataParallelConfig
 from torch.nn.functional import silu
 
 from kishi.errors import RecipeError
+from recipes.base import shape
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 from train.attention import layer_spec, sdpa_layer_spec
+from train.base_model import base_provider
 from train.data_order import PhaseDatasetConfig
 from train.engine_settings import apply_settings
 from train.plan import Plan
 
 
-def model_provider(recipe: Recipe, hardware: Hardware) -> GPTModelProvider:
-    """A Qwen3-class model: RMSNorm, SwiGLU, RoPE, grouped-query attention, QK-norm, tied embeddings."""
+def model_provider(recipe: Recipe, hardware: Hardware, base: Path | None = None) -> GPTModelProvider:
+    """A Qwen3-class model: RMSNorm, SwiGLU, RoPE, grouped-query attention, QK-norm, tied embeddings; or the one of `base`'s config."""
     model, gpu = recipe.model, hardware.device == "gpu"
+    if base:
+        how = {"seq_length": recipe.pretrain.sequence_length, **_kernels(hardware, gpu), **_parallel(recipe, hardware)}
+        return base_provider(base, how)
+    assert model is not None
     shape: dict[str, Any] = {
         "num_layers": model.layers,
         "hidden_size": model.hidden_size,
@@ -108,10 +114,10 @@ def _parallel(recipe: Recipe, hardware: Hardware) -> dict[str, Any]:
             fix="context_parallel: 1; sequences of the recipes fit one device. Share out the batch, or use tensor_parallel",
         )
     shares = {
-        "model.kv_heads": (recipe.model.kv_heads, "tensor_parallel", hardware.tensor_parallel),
-        "model.ffn_hidden_size": (recipe.model.ffn_hidden_size, "tensor_parallel", hardware.tensor_parallel),
+        "model.kv_heads": (shape(recipe).kv_heads, "tensor_parallel", hardware.tensor_parallel),
+        "model.ffn_hidden_size": (shape(recipe).ffn_hidden_size, "tensor_parallel", hardware.tensor_parallel),
         "tokenizer.vocab_size": (recipe.tokenizer.vocab_size, "tensor_parallel", hardware.tensor_parallel),
-        "model.layers": (recipe.model.layers, "pipeline_parallel", hardware.pipeline_parallel),
+        "model.layers": (shape(recipe).layers, "pipeline_parallel", hardware.pipeline_parallel),
     }
     for name, (size, key, parts) in shares.items():
         if size % parts:
@@ -129,7 +135,7 @@ def training_config(plan: Plan) -> ConfigContainer:
     recipe, hardware = plan.recipe, plan.hardware
     gpu = hardware.device == "gpu"
     config = ConfigContainer(
-        model=model_provider(recipe, hardware),
+        model=model_provider(recipe, hardware, plan.base),
         train=TrainingConfig(
             train_iters=plan.last_step,
             global_batch_size=recipe.pretrain.global_batch_size,
@@ -148,6 +154,8 @@ def training_config(plan: Plan) -> ConfigContainer:
         checkpoint=CheckpointConfig(
             save=str(plan.checkpoints),
             load=str(plan.load_from) if plan.load_from else None,
+            # weights only, where `load` finds nothing: a base has no optimiser state
+            pretrained_checkpoint=str(plan.base / "checkpoints") if plan.base else None,
             save_interval=recipe.pretrain.checkpoint_every,
             ckpt_format="torch_dist",
             async_save=hardware.saves_asynchronously,

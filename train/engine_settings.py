@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from kishi.errors import RecipeError
+from recipes.hardware import EngineSection
 
 # by section: what recipes/schema.py says or the rest of recipes/hardware.py does
 DECIDED: dict[str, frozenset[str]] = {
@@ -30,7 +31,7 @@ DECIDED: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
-def apply_settings(config: Any, settings: Mapping[Any, Mapping[str, Any]]) -> None:
+def apply_settings(config: Any, settings: Mapping[EngineSection, Mapping[str, Any]]) -> None:
     """Put them into Megatron-Bridge's ConfigContainer. Raises RecipeError for an unknown, decided or ill-typed one."""
     for section, values in settings.items():
         target = getattr(config, section)

@@ -18,13 +18,14 @@ from torch.nn.functional import cross_entropy
 from kishi.bits_per_byte import Window, batches, bits_per_byte, padded, windows
 from kishi.errors import ArtefactError, KishiError
 from kishi.jsonl import Row
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_IDS
+from kishi.special_tokens import END_OF_TEXT
 from train.multiple_choice import MultipleChoice
 from train.parallel_logits import from_logits, gather_weights
 from train.plan import Plan
 
 _BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
 _IGNORE = -100  # cross_entropy's own mark
+_FILLING = 0  # any token will do on the right, where causal attention cannot look
 FOLDERS = {"clean": "heldout", "dirty": "heldout-dirty"}  # of the index, by tier
 KEYS = {"clean": "bits_per_byte", "dirty": "bits_per_byte_dirty"}  # of a row, by tier
 
@@ -63,7 +64,8 @@ class Evaluation:
 
     def _sample(self, model: Any, step: int, language: str, prompt: str) -> Row:
         ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids
-        written = sample(model, ids, self._plan.recipe.pretrain.sample_tokens, self._length)
+        end = self._tokenizer.token_to_id(END_OF_TEXT)
+        written = sample(model, ids, self._plan.recipe.pretrain.sample_tokens, self._length, end)
         return {"step": step, "lang": language, "prompt": prompt, "text": self._tokenizer.decode(written, skip_special_tokens=False)}
 
 
@@ -84,9 +86,10 @@ def load_documents(index: Path, tokenizer: Tokenizer, length: int, limit: int) -
 def _load(prefix: Path, tokenizer: Tokenizer, length: int, limit: int) -> Documents:
     dataset = IndexedDataset(str(prefix))
     count = min(limit, len(dataset))
-    documents = [dataset[number * len(dataset) // count].tolist()[:-1] for number in range(count)]  # without their end-of-text
+    closed = [dataset[number * len(dataset) // count].tolist() for number in range(count)]  # each ends with end-of-text
+    documents = [ids[:-1] for ids in closed]
     texts = tokenizer.decode_batch(documents, skip_special_tokens=False)  # exact: byte-level BPE
-    cut = [window for ids in documents for window in windows(ids, SPECIAL_IDS[END_OF_TEXT], length)]
+    cut = [window for ids in closed for window in windows(ids[:-1], ids[-1], length)]
     return Documents(cut, sum(len(text.encode("utf-8")) for text in texts))
 
 
@@ -110,7 +113,7 @@ def negative_log_likelihoods(model: Any, cut: Sequence[Window]) -> list[float]:
     places = {id(window): place for place, window in enumerate(cut)}
     found = torch.zeros(len(cut), dtype=torch.float64, device=device)
     for batch in batches(cut[rank::size], _BATCH_TOKENS):
-        inputs, targets = (torch.tensor(rows, device=device) for rows in padded(batch, SPECIAL_IDS[PAD], _IGNORE))
+        inputs, targets = (torch.tensor(rows, device=device) for rows in padded(batch, _FILLING, _IGNORE))
         losses = from_logits(model, inputs, partial(_losses, targets=targets)).to(device)
         found[[places[id(window)] for window in batch]] = losses.view_as(targets).double().sum(1)
     if size > 1:
@@ -123,14 +126,14 @@ def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="none")
 
 
-def sample(model: Any, prompt: list[int], count: int, length: int) -> list[int]:
+def sample(model: Any, prompt: list[int], count: int, length: int, end_of_text: int) -> list[int]:
     """Greedy continuation, end-of-text stops it."""
     device = next(model.parameters()).device
-    ids = [SPECIAL_IDS[END_OF_TEXT], *prompt]
+    ids = [end_of_text, *prompt]
     for _ in range(count):
         window = torch.tensor([ids[-length:]], device=device)
         following = int(from_logits(model, window, lambda logits: logits[0, -1].argmax()))
-        if following == SPECIAL_IDS[END_OF_TEXT]:
+        if following == end_of_text:
             break
         ids.append(following)
     return ids[1:]

@@ -7,6 +7,7 @@ from typing import Any
 
 from kishi.checkpoints import whole
 from kishi.jsonl import read_rows
+from recipes.base import shape
 from train.plan import SAMPLES_SEEN, Plan
 from train.retention import best, mean_bits
 
@@ -28,7 +29,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "steps": plan.last_step,
         "tokens": plan.last_step * step_tokens,
         "phase_tokens": phase_tokens,
-        "parameters": recipe.model.parameters(recipe.tokenizer.vocab_size),
+        "parameters": shape(recipe).parameters(recipe.tokenizer.vocab_size),
         "loss": {"first": steps[0]["loss"], "last": steps[-1]["loss"]},
         **{key: {"first": measured[0][key], "last": measured[-1][key]} for key in _MEASURED if key in measured[-1]},
         "skipped_steps": {str(row["step"]): row["skipped"] for row in rows if "skipped" in row},

@@ -19,11 +19,17 @@ _TAIL = 400  # last lines of output that are kept: torchrun's report names the s
 _NEWEST_BYTES = 8192
 
 
-def launch(plan: Plan, worker: str = "train.worker") -> None:
-    """Run the workers to their end; `worker` is the module that torchrun starts in each process with the plan's path.
+def launch(plan: Plan) -> None:
+    """Train until the phase's last step is saved.
 
     Raises KishiError with the words of the worker that failed first, Stopped when a signal ended it early; all output is in `.train.log`.
     """
+    code, tail = run_workers(plan)
+    _judge(plan, code, tail)
+
+
+def run_workers(plan: Plan, worker: str = "train.worker") -> tuple[int, list[str]]:
+    """Exit code and last lines of torchrun, which starts the module `worker` in each process with the plan's path."""
     path = plan.folder / ".plan.json"
     _ = plan.micro_batch_size  # what cannot be shared out is refused before Megatron starts
     plan.save(path)
@@ -36,7 +42,7 @@ def launch(plan: Plan, worker: str = "train.worker") -> None:
             env=_environment(plan), preexec_fn=_apart,
         )  # fmt: skip
         _follow(process, plan, log, tail)
-        _judge(plan, process.wait(), tail)
+        return process.wait(), list(tail)
 
 
 def _apart() -> None:
@@ -46,13 +52,13 @@ def _apart() -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-def _judge(plan: Plan, code: int, tail: deque[str]) -> None:
+def _judge(plan: Plan, code: int, tail: list[str]) -> None:
     """Whether the workers came to the last step, were stopped, or failed."""
     if not code and not fault(folder_of(plan.checkpoints, plan.last_step)):
         return
     step, by = (whole(plan.checkpoints) or [plan.start_step])[-1], requested(plan.folder)
     if (code or step == plan.start_step) and (not by or (plan.folder / failure.NOTE).exists()):
-        raise failure.read(plan.folder, list(tail))
+        raise failure.read(plan.folder, tail)
     raise Stopped(
         f"phase {plan.phase} stopped by {by or 'a signal to its workers'}: {step} of {plan.last_step} steps are saved, "
         "the same command goes on from there"
@@ -88,6 +94,8 @@ def _environment(plan: Plan) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0))
     threads = plan.hardware.threads or max(1, cores // plan.hardware.processes)
     settings = {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
+    if plan.hardware.tensor_parallel > 1:
+        settings["CUDA_DEVICE_MAX_CONNECTIONS"] = "1"  # Megatron counts on kernels starting in the order in which they were asked for
     if plan.hardware.device == "cpu":
         settings |= {"TORCHDYNAMO_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}
     return {**os.environ, **settings}

@@ -61,6 +61,5 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         from train import norm_rotate_triton
 
-        mixed, query_weight, key_weight, cos, sin = ctx.saved_tensors
-        found = norm_rotate_triton.backward(gradients, mixed, query_weight, key_weight, cos, sin, ctx.groups, ctx.eps)
-        return *found, None, None, None, None
+        by_mixed, by_query_weight, by_key_weight = norm_rotate_triton.backward(gradients, ctx.saved_tensors, ctx.groups, ctx.eps)
+        return by_mixed, by_query_weight, by_key_weight, None, None, None, None

@@ -122,10 +122,10 @@ def forward(
 
 
 def backward(
-    gradients: Sequence[torch.Tensor], mixed: torch.Tensor, query_weight: torch.Tensor, key_weight: torch.Tensor, cos: torch.Tensor,
-    sin: torch.Tensor, groups: int, eps: float,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
-    """Gradients of `mixed` and the two weights, from those of queries, keys and values."""
+    gradients: Sequence[torch.Tensor], inputs: Sequence[torch.Tensor], groups: int, eps: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradients of `mixed` and the two weights, from those of queries, keys and values; `inputs` are the tensors that `forward` took."""
+    mixed, query_weight, key_weight, cos, sin = inputs
     (length, batch, _), size = mixed.shape, query_weight.numel()
     programs = min(length * batch, _PROGRAMS)
     by_mixed, sums = torch.empty_like(mixed), torch.empty(programs, 2, size, dtype=torch.float32, device=mixed.device)

@@ -17,7 +17,8 @@ SAMPLES_SEEN = ".samples_seen.json"  # how many samples of each index the phase 
 class Plan:
     """One phase of pretraining, from `start_step` (steps done) on.
 
-    `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none.
+    `load_from` is a folder of checkpoints: this phase's own, or the phase before's, or none. `base`: the import stage's folder, whose
+    `config.json` gives the model and whose weights phase 1 begins with; none when training from scratch.
     """
 
     recipe: Recipe
@@ -28,6 +29,7 @@ class Plan:
     load_from: Path | None
     start_step: int
     blend: dict[str, Any]
+    base: Path | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -60,6 +62,7 @@ class Plan:
             "load_from": str(self.load_from) if self.load_from else None,
             "start_step": self.start_step,
             "blend": self.blend,
+            "base": str(self.base) if self.base else None,
         }
         write_json(path, values)
 
@@ -76,4 +79,5 @@ class Plan:
             load_from=Path(values["load_from"]) if values["load_from"] else None,
             start_step=values["start_step"],
             blend=values["blend"],
+            base=Path(values["base"]) if values["base"] else None,
         )

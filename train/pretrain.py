@@ -99,6 +99,7 @@ def _plan(job: Job, phase: int, own: int | None) -> Plan:
         load_from=load_from and load_from.absolute(),
         start_step=own or (phases[0].steps if phase == 2 else 0),
         blend=blends[tier],
+        base=job.inputs["import-hf"].absolute() if job.recipe.base else None,
     )
 
 

@@ -1,26 +1,30 @@
 """Real text salted with known defects: how many are found, and how much sound text is lost.
 
-python -m bench.data.recall FOLDER --out RECORD [--documents 300]
+python -m bench.data.recall FOLDER --out RECORD [--documents 300] [--foreign TEXTS] [--questions SET ...]
 
-FOLDER holds {kk,ru,en}.jsonl.zst. Clean Kazakh documents of 1-6 kB are the hosts; each defect is put into all of them, and the step that
-is for it is asked. Defects are made here, not by `data_prep.corrupt`.
+FOLDER holds {kk,ru,en}.jsonl.zst; TEXTS one text file a language (kir.txt, a paragraph a line); a SET is JSON Lines with `question`.
+Clean documents of 1-6 kB are the hosts; each defect is put into all of them, and the step that is for it is asked. Defects are made here,
+not by `data_prep.corrupt`.
 """
 
 import argparse
 import json
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from datatrove.data import Document
+
+from bench.data import duplicates
 from bench.data.speed import command, commit, device
 from data_prep.decontaminate import ExampleIndex
-from data_prep.document import words_of
-from data_prep.identify import is_foreign
+from data_prep.identify import Identify, is_foreign
 from data_prep.normalise import normalise
 from data_prep.personal_data import iin_check_digit, luhn_digit, mask_personal_data
 from kishi.jsonl import read_rows, write_json
-from recipes.schema import Decontamination, Limits
+from recipes.schema import Decontamination, Filters, Limits
 
 MARGIN = Limits().language_margin
 
@@ -31,11 +35,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=300)
+    parser.add_argument("--foreign", type=Path, help="folder of other languages' texts")
+    parser.add_argument("--questions", type=Path, nargs="*", default=[Path("data/sample/mcq.jsonl")])
     options = parser.parse_args()
     hosts = {language: documents(options.folder, language, options.documents) for language in ("kk", "ru", "en")}
     figures: dict[str, Any] = {"documents": {language: len(texts) for language, texts in hosts.items()}}
-    figures |= {"personal data": personal_data(hosts["kk"]), "languages": languages(hosts), "contamination": contamination(hosts["kk"])}
+    figures |= {"personal data": personal_data(hosts["kk"]), "languages": languages(hosts)}
+    figures["contamination"] = {path.name.split(".")[0]: contamination(hosts, path) for path in options.questions}
     figures["encoding"] = encoding(hosts["kk"])
+    with tempfile.TemporaryDirectory() as work:
+        figures["documents of other languages"] = foreign_documents(hosts, options.foreign, Path(work))
+        figures["duplicates"] = duplicates.figures([text for texts in hosts.values() for text in texts], Path(work) / "duplicates")
     result = {
         "name": "data cleaning recall",
         "device": device(),
@@ -121,29 +131,43 @@ def in_script(line: str, language: str) -> bool:
     return len(letters) >= 40 and (latin if language == "en" else len(letters) - latin) >= 0.9 * len(letters)
 
 
-def contamination(hosts: list[str]) -> dict[str, dict[str, float]]:
-    """Questions of the sample's tasks inside each host: verbatim, and with one word in ten changed."""
-    questions = [row["question"] for row in read_rows(Path("data/sample/mcq.jsonl"))]
+def foreign_documents(hosts: dict[str, list[str]], folder: Path | None, work: Path) -> dict[str, dict[str, float]]:
+    """Documents that say they are Kazakh, of four paragraphs each: removed, or nothing but lines cut. And Kazakh ones kept."""
+    step = Identify(work, ("kk", "ru", "en"), Filters())
+    result = {}
+    for path in sorted(folder.glob("*.txt")) if folder else ():
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if len(line) >= 20]
+        texts = ["\n".join(lines[at : at + 4]) for at in range(0, len(lines) - 3, 4)]
+        result[path.stem] = share(sum(not _kept(step, text) for text in texts), len(texts))
+    result |= {language: share(sum(not _kept(step, text) for text in hosts[language]), len(hosts[language])) for language in ("ru", "en")}
+    return result | {"Kazakh documents removed": share(sum(not _kept(step, text) for text in hosts["kk"]), len(hosts["kk"]))}
+
+
+def _kept(step: Identify, text: str) -> bool:
+    metadata = {"lang": "kk", "source": "s", "license": "x", "tier": "clean", "domain": "d", "origin": "s", "group": "g", "faults": []}
+    return bool(list(step.run([Document(text, "d", metadata=metadata)])))
+
+
+def contamination(hosts: dict[str, list[str]], path: Path) -> dict[str, dict[str, float]]:
+    """Questions in the middle of Kazakh hosts: verbatim, after a word, a sentence and a line; and with one word in ten changed."""
+    questions = [normalise(row["question"]) for row in read_rows(path)]
     index, draw = ExampleIndex({"tasks": questions}, Decontamination()), random.Random(3)
-    counts = {"verbatim": [0, 0], "verbatim, from 5 words": [0, 0], "one word in ten changed, from 10 words": [0, 0]}
+    found = {"verbatim inside a line": 0, "verbatim on a line of its own": 0, "one word in ten changed, from 10 words": 0}
+    long = [question for question in questions if len(question.split()) >= 10]
     for number, question in enumerate(questions):
-        host = hosts[number % len(hosts)]
-        words = question.split()
-        for name, changed in (
-            ("verbatim", 0),
-            ("verbatim, from 5 words", 0),
-            ("one word in ten changed, from 10 words", max(1, len(words) // 10)),
-        ):
-            if len(words) < (10 if changed else 5 if "from" in name else 1):
-                continue
-            edited = list(words)
-            for place in draw.sample(range(len(words)), changed):
-                edited[place] = "басқа"
-            cut = host.find(" ", len(host) // 2)
-            counts[name][0] += index.find(words_of(f"{host[:cut]} {' '.join(edited)} {host[cut:]}")) is not None
-            counts[name][1] += 1
-    false = sum(index.find(words_of(host)) is not None for host in hosts)
-    return {name: share(*pair) for name, pair in counts.items()} | {"sound documents removed": share(false, len(hosts))}
+        host = hosts["kk"][number % len(hosts["kk"])]
+        cut = host.find(" ", len(host) // 2)
+        for name, around in (("verbatim inside a line", " "), ("verbatim on a line of its own", "\n")):
+            found[name] += index.find(f"{host[:cut]}{around}{question}{around}{host[cut:]}") is not None
+    for number, question in enumerate(long):
+        host, words = hosts["kk"][number % len(hosts["kk"])], question.split()
+        for place in draw.sample(range(len(words)), max(1, len(words) // 10)):
+            words[place] = "басқа"
+        found["one word in ten changed, from 10 words"] += index.find(f"{host}\n{' '.join(words)}") is not None
+    result = {name: share(hits, len(long if "changed" in name else questions)) for name, hits in found.items()}
+    sound = [text for texts in hosts.values() for text in texts]
+    result["sound documents removed"] = share(sum(index.find(text) is not None for text in sound), len(sound))
+    return result | {"not compared: one word": share(index.too_short, len(questions))}
 
 
 def encoding(hosts: list[str]) -> dict[str, dict[str, float]]:

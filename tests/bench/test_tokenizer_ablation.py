@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.tokenizer_ablation import CHOSEN, Variant, corpus, figures, learn
+from bench.tokenizer_ablation import CHOSEN, Variant, figures, learn
 from bench.tokenizer_figures import draw
+from bench.tokenizer_texts import corpus
 from kishi.jsonl import read_rows, write_rows
 from kishi.languages import LANGUAGES
 from tokenizer.encoder import HuggingFace
@@ -39,7 +40,8 @@ def test_more_weight_on_a_language_makes_it_cheaper(data: Path) -> None:
 
 def test_figures_are_made_from_the_committed_records(tmp_path: Path) -> None:
     made = draw(Path("bench/records"), tmp_path)
-    assert {path.name for path in made} == {"tokenizer-peers.svg", "tokenizer-steps.svg", "tokenizer-vocabulary.svg", "tokenizer-mix.svg"}
+    names = ("peers", "steps", "vocabulary", "mix", "pattern", "merges", "word", "speed")
+    assert {path.name for path in made} == {f"tokenizer-{name}.svg" for name in names}
     for path in made:
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
         assert path.read_text(encoding="utf-8") == (Path("docs/figures") / path.name).read_text(encoding="utf-8"), "docs/figures is stale"

@@ -30,11 +30,29 @@ def _inside(text: str, seed: int) -> str:
 
 def test_verbatim_questions_are_always_found_and_ordinary_text_never() -> None:
     index = _index(QUESTIONS)
-    checkable = [question for question in QUESTIONS if len(words_of(question)) >= SHORT]
-    assert len(checkable) > 130 and index.too_short == len(QUESTIONS) - len(checkable)
-    found = [index.find(words_of(_inside(question.upper().replace(",", " -"), n))) for n, question in enumerate(checkable)]
-    assert found == ["set"] * len(checkable)
-    assert [text for text in CORPUS if index.find(words_of(text))] == []
+    assert sum(len(words_of(question)) < SHORT for question in QUESTIONS) > 5 and index.too_short == 0
+    found = [index.find(_inside(question.upper().replace(",", " -"), n)) for n, question in enumerate(QUESTIONS)]
+    assert found == ["set"] * len(QUESTIONS)
+    assert [text for text in CORPUS if index.find(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("example", "text", "found"),
+    [
+        ("Who built the Colosseum?", "A quiz.\nWho built the Colosseum? The Romans.", True),
+        ("Who built the Colosseum?", "1. who built  the «Colosseum»", True),  # the end of a line
+        ("Who built the Colosseum?", "The Romans, who built the Colosseum with slaves, had cement.", False),  # inside a sentence
+        ("Кто ты?", "Он спросил.\n— Кто ты?", True),
+        ("Кто ты?", "Скажи, кто ты?", False),  # two words are compared with whole sentences only
+    ],
+)
+def test_short_tasks_are_found_as_sentences(example: str, text: str, found: bool) -> None:
+    assert (_index([example]).find(text) is not None) == found
+
+
+def test_short_turns_of_a_chat_and_single_words_are_counted_as_not_compared() -> None:
+    index = ExampleIndex({"chat:sft.jsonl": ["Good morning to you!"], "set": ["Why?"]}, Decontamination())
+    assert index.too_short == 2 and index.find("Good morning to you!\nWhy?") is None
 
 
 def test_one_changed_word_in_ten_is_found() -> None:
@@ -44,7 +62,7 @@ def test_one_changed_word_in_ten_is_found() -> None:
         words = question.split()
         for place in random.Random(n).sample(range(len(words)), max(1, len(words) // 10)):
             words[place] = "басқа"
-        hits += index.find(words_of(_inside(" ".join(words), n))) is not None
+        hits += index.find(_inside(" ".join(words), n)) is not None
     assert hits / len(long) >= 0.95, f"{hits} of {len(long)}"
 
 
@@ -53,7 +71,7 @@ def test_scattered_words_of_a_question_are_no_repetition() -> None:
     words = question.split()
     filler = ["x"] * 60
     scattered = [w for at in range(0, 12, 3) for w in [*words[at : at + 3], *filler]]
-    assert _index([question]).find(scattered) is None and _index([question]).find(words) == "set"
+    assert _index([question]).find(" ".join(scattered)) is None and _index([question]).find(question) == "set"
 
 
 def test_heldout_overlap_is_of_the_smaller_text_and_ignores_set_phrases() -> None:

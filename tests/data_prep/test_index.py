@@ -69,7 +69,7 @@ def test_every_document_has_the_ids_of_tokenizers(indexed: Path, data: Path, tok
 
 
 def test_text_that_spells_a_special_token_stays_text(tokenizer_folder: Path) -> None:
-    ids = encoder.Encoder(tokenizer_folder).encode([f"a {END_OF_TEXT} b"])[0]
+    ids = encoder.Encoder(tokenizer_folder).encode([f"a {END_OF_TEXT} b"])[0].tolist()
     assert SPECIAL_IDS[END_OF_TEXT] not in ids and encoder.load_tokenizer(tokenizer_folder).decode(ids) == f"a {END_OF_TEXT} b"
 
 
@@ -97,14 +97,18 @@ def test_a_killed_index_goes_on_with_the_shards_that_are_left(indexed: Path, dat
 def test_a_fast_encoder_with_other_ids_is_given_up_loudly(
     indexed: Path, data: Path, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = SimpleNamespace(encode_batch=lambda texts: [SimpleNamespace(ids=[100] * len(text)) for text in texts])
+    def all_100(texts: list[str]) -> tuple[bytes, bytes]:
+        places = np.cumsum([0, *map(len, texts)], dtype=np.uint64)
+        return np.full(int(places[-1]), 100, dtype=np.uint32).tobytes(), places.tobytes()
+
+    wrong = SimpleNamespace(encode_batch_flat=all_100)
     monkeypatch.setattr(encoder, "_load_fast", lambda folder: wrong)
     facts = index.run(job(tmp_path, _SHARDS, data=data, tokenizer=tokenizer_folder))
     assert _hashes(tmp_path) == _hashes(indexed) and set(facts["encoder"]["shards"]) == {"tokenizers"}
     assert "gave other ids" in capsys.readouterr().out.replace("\n", " ")
 
 
-def test_a_tokenizer_with_other_special_ids_is_refused(data: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_without_the_special_tokens_is_refused(data: Path, tmp_path: Path) -> None:
     Tokenizer(models.BPE()).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(ArtefactError, match="special tokens"):
         index.run(job(tmp_path / "index", data=data, tokenizer=tmp_path))
@@ -143,3 +147,25 @@ class _Eod:
 
     def __init__(self) -> None:
         self.unique_identifiers = {"class": "test"}
+
+
+def test_a_large_vocabulary_takes_four_bytes_an_id(data: Path, tmp_path: Path) -> None:
+    """Ids beyond what two bytes hold; Megatron reads them as they were written."""
+    from megatron.core.datasets.indexed_dataset import IndexedDataset
+
+    assert [index.token_bytes(size) for size in (512, 65_472, 65_536, 167_680)] == [2, 2, 4, 4]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    filling = [f"{letters[n % 256]}{letters[n // 256 % 256]}{n}" for n in range(65_536)]
+    vocabulary = {token: number for number, token in enumerate([*SPECIAL_TOKENS, *filling, *letters])}  # the letters have the last ids
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    (tmp_path / "tokenizer").mkdir()
+    tokenizer.save(str(tmp_path / "tokenizer/tokenizer.json"))
+    source = data / "heldout/kk.jsonl.zst"
+    index.IndexShards([source], ["heldout/kk"], tmp_path, tmp_path / "tokenizer", len(vocabulary)).run()
+    heldout = IndexedDataset(str(tmp_path / "heldout/kk"))
+    ids = heldout[0]  # a view of what the data set holds open
+    assert ids.tolist() == [*tokenizer.encode(next(read_rows(source))["text"]).ids, 0] and ids.max() > 65_536
+    counts = json.loads(index._counts(tmp_path / ".work", "heldout/kk").read_bytes())
+    assert (tmp_path / "heldout/kk.bin").stat().st_size == 4 * counts["tokens"]

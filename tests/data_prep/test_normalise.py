@@ -77,3 +77,25 @@ def test_sample_text_is_left_alone() -> None:
     for path in sorted(Path("data/sample/corpus").glob("*.jsonl")):
         for row in read_rows(path):
             assert normalise(row["text"]) == row["text"].strip(), row["id"]
+
+
+@pytest.mark.parametrize(
+    ("dirty", "clean"),
+    [
+        (
+            "Қазақстан Республикасының тəуелсіздігі, Əскери қызмет, уəкілетті орган",
+            "Қазақстан Республикасының тәуелсіздігі, Әскери қызмет, уәкілетті орган",
+        ),
+        ("Azərbaycan dili", "Azərbaycan dili"),  # Latin words keep theirs
+        ("есеп‑шот", "есеп-шот"),
+        (
+            'баға 5,1 % -ке , қызмет ( көлік ) 4 % -ке өсті , " - деді министр .',
+            'баға 5,1 %-ке, қызмет (көлік) 4 %-ке өсті, " - деді министр.',
+        ),
+        ("bread , butter and jam", "bread, butter and jam"),
+        ("one, two , three, four", "one, two , three, four"),  # one slip is no tokenised text
+        (":::image type=x:::\n> [!NOTE]\n> Text.\n>", "> Text."),
+    ],
+)
+def test_letters_and_spaces_as_writers_put_them(dirty: str, clean: str) -> None:
+    assert normalise(dirty) == clean

@@ -1,7 +1,10 @@
 """Sources of every format, whole and damaged: what is read, what is quarantined, what is an error."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from data_prep.reading import BLOCK_LINES, Rejected, rows, spread
 from data_prep.sources import Unit, plan
 from kishi.errors import DataError
 from recipes.schema import Data, Source
+from tests.data_prep.hub import REPOSITORY, REVISION, Hub, hub
 
 GOOD = b'{"text":"a good line","title":"Title"}'
 
@@ -104,6 +108,51 @@ def test_a_hub_data_set_is_streamed_in_parts(tmp_path: Path) -> None:
     units = plan(Data(sources=(source,), mix={"en": 1.0}))
     found = [[item[2]["text"] for item in rows(unit) if not isinstance(item, Rejected)] for unit in units]
     assert len(units) == 2 and all(found) and sorted(found[0] + found[1]) == [f"{s}-{n}" for s in range(3) for n in range(5)]
+
+
+_READ_PARTS = """
+import json, sys
+from data_prep.reading import rows
+from data_prep.sources import plan
+from recipes.schema import Data, Source
+
+source = Source.model_validate({"name": "hub", "license": "x", "hub": json.loads(sys.argv[1])})
+units = plan(Data(sources=(source,), mix={"en": 1.0}))
+print(json.dumps([[item[2]["id"] for item in rows(units[int(part)])] for part in sys.argv[2:]]))
+"""
+
+
+def _read_over_http(server: Hub, home: Path, parts: tuple[int, ...], **more: Any) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: `datasets` reads the hub's address once."""
+    about = {"dataset": REPOSITORY, "subset": "kk", "revision": REVISION, "parts": 2, **more}
+    environment = {**os.environ, "HF_ENDPOINT": server.address, "HF_HOME": str(home), "PYTHONPATH": "."}
+    command = [sys.executable, "-c", _READ_PARTS, json.dumps(about), *map(str, parts)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_hub_data_set_is_read_over_http_at_its_revision_and_after_a_broken_connection(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    (folder := tmp_path / "repository/data/kk").mkdir(parents=True)
+    (folder.parent.parent / "README.md").write_text("---\nconfigs:\n- {config_name: kk, data_files: data/kk/*.parquet}\n---\n")
+    names = [f"data/kk/train-{file:05d}-of-00004.parquet" for file in range(4)]
+    for file, name in enumerate(names):
+        texts = [f"{file}-{row} {'x' * 200}" for row in range(2000)]
+        table = pyarrow.table({"text": texts, "id": [f"{file}-{row}" for row in range(2000)]})
+        parquet.write_table(table, folder.parent.parent / name, row_group_size=500)
+    with hub(folder.parent.parent) as server:
+        server.broken[names[1]] = 1
+        done = _read_over_http(server, tmp_path / "home", (0, 1))
+        assert done.returncode == 0, done.stderr[-2000:]
+        expected = [[f"{file}-{row}" for file in files for row in range(2000)] for files in ((0, 2), (1, 3))]
+        assert json.loads(done.stdout) == expected and server.broken[names[1]] == 0
+        assert all(REVISION in path for path in server.asked if REPOSITORY in path)
+        server.downloads.clear()
+        done = _read_over_http(server, tmp_path / "home", (1,), data_files=2)  # of four files 0 and 2; part 1 has the second of them
+        assert json.loads(done.stdout) == [expected[0][2000:]] and not server.downloads[names[3]]
+        done = _read_over_http(server, tmp_path / "home", (0,), revision="f" * 40)
+        assert done.returncode and "finished parts are kept" in done.stderr
 
 
 @pytest.mark.parametrize(("count", "wanted", "expected"), [(7, None, [*range(7)]), (7, 3, [0, 2, 4]), (3, 7, [0, 1, 2]), (1, 1, [0])])

@@ -207,7 +207,7 @@ def test_another_tokenizer_is_refused(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_gguf_file_with_another_pre_tokenizer_is_refused(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conversion.gguf.PRE_TOKENIZER", "default")
+    monkeypatch.setattr("conversion.gguf.pre_tokenizer", lambda *_: "default")
     convert(root / "dpo/model", tmp_path / "model-F16.gguf")
     job = _job(root, tmp_path / "eval")
     tokenizer = Tokenizer.from_file(str(root / "tokenizer/tokenizer.json"))

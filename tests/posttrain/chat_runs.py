@@ -2,7 +2,7 @@
 
 `python tests/posttrain/chat_runs.py FOLDER` reads FOLDER/plan.json, a list of [stage, name of the run, fate, step], runs each in a
 forked process (the libraries are imported once) and prints the list of exit codes. Fates: "", "die-after" a checkpoint,
-"die-while-saving" one, "die-after-training".
+"die-while-saving" one, "die-after-training", "stop-after" a checkpoint: by SIGTERM, as the runner handles it.
 """
 
 import json
@@ -18,6 +18,7 @@ from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Trainer
 from trl import DPOTrainer, SFTTrainer
 
+from kishi.signals import end_on_stop
 from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_TOKENS
 from posttrain import checkpoints, dpo, model_folder, sft
 from recipes.job import Job
@@ -61,7 +62,10 @@ def _die_at(fate: str, step: int) -> None:
     """Have this process killed at a known moment of training."""
 
     def die(*_: Any) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGTERM if fate == "stop-after" else signal.SIGKILL)
+
+    if fate == "stop-after":
+        end_on_stop()
 
     saved, marked = Trainer._save_optimizer_and_scheduler, checkpoints.MarkComplete.on_save
 
@@ -72,7 +76,7 @@ def _die_at(fate: str, step: int) -> None:
 
     def mark(self: Any, args: Any, state: Any, control: Any, **rest: Any) -> None:
         marked(self, args, state, control, **rest)
-        if fate == "die-after" and state.global_step >= step:
+        if fate in ("die-after", "stop-after") and state.global_step >= step:
             die()
 
     Trainer._save_optimizer_and_scheduler, checkpoints.MarkComplete.on_save = save, mark

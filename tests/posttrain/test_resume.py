@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from kishi.signals import STOPPED
+
 PROGRAM = Path(__file__).with_name("chat_runs.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 UNTIMED = ("step", "loss", "heldout_loss", "learning_rate", "gradient_norm", "tokens", "accuracy", "margin")
-FATES = [("die-after", 1), ("die-while-saving", 2), ("die-after-training", 0)]
+FATES = [("die-after", 1), ("die-while-saving", 2), ("die-after-training", 0), ("stop-after", 1)]
 STAGES = ("sft", "dpo")
 
 
@@ -29,7 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "plan.json").write_text(json.dumps([*undisturbed, *killed, *again]))
     done = subprocess.run([sys.executable, str(PROGRAM), str(place)], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     codes = json.loads(done.stdout.splitlines()[-1])
-    assert codes == [0] * len(undisturbed) + [-signal.SIGKILL] * len(killed) + [0] * len(again), done.stderr[-3000:]
+    ended = [STOPPED if fate == "stop-after" else -signal.SIGKILL for _, _, fate, _ in killed]
+    assert codes == [0] * len(undisturbed) + ended + [0] * len(again), done.stderr[-3000:]
     return place
 
 

@@ -28,10 +28,10 @@ def _row(ids: list[int], learnt: list[int]) -> dict[str, Any]:
 
 
 def test_labels_must_end_with_the_end_of_turn() -> None:
-    check_labels([_row([9, 70, END, 9, 71, END], [1, 2, 4, 5])])
+    check_labels([_row([9, 70, END, 9, 71, END], [1, 2, 4, 5])], END)
     for bad in (_row([9, 70, END, 9, 71], [1, 2, 4]), _row([9, 70, END], [1]), _row([9, 70, END], [])):
         with pytest.raises(DataError, match="not closed by"):
-            check_labels([bad])
+            check_labels([bad], END)
 
 
 def test_long_conversations_do_not_fit() -> None:

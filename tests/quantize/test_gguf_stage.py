@@ -95,7 +95,7 @@ def test_a_changed_model_does_not_pass(job: Job, tmp_path: Path) -> None:
 
 
 def test_another_pre_tokenizer_is_noticed(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conversion.gguf.PRE_TOKENIZER", "default")
+    monkeypatch.setattr("conversion.gguf.pre_tokenizer", lambda *_: "default")
     convert(job.inputs["dpo"] / "model", tmp_path / "wrong.gguf")
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(job.inputs["dpo"] / "model/tokenizer.json"))
     with llama.opened(tmp_path / "wrong.gguf", 128, 1) as model, pytest.raises(ParityError, match=r"llama\.cpp"):

@@ -21,6 +21,14 @@ def test_every_overlay_loads(path: Path) -> None:
     assert load_hardware(path.stem).processes >= 1
 
 
+def test_set_changes_the_recipe_or_with_hw_the_overlay(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["--set", "pretrain.optimizer=muon", "--set", "hw.gpu_hour_price=2.5", "--set", "hw.engine.model.cuda_graph_impl=local"]
+    assert main(["recipes/kishi-350m.yaml", "pretrain", "--hw", "8xh100", "--dry-run", *changes]) == 0
+    assert "at 2.5 an hour of each" in capsys.readouterr().out
+    assert main(["recipes/kishi-350m.yaml", "pretrain", "--dry-run", "--set", "hw.processs=2"]) == 2
+    assert "did you mean processes?" in capsys.readouterr().err
+
+
 def test_asynchronous_saving_is_for_gpus(tmp_path: Path) -> None:
     assert load_hardware("1xh100").saves_asynchronously and not load_hardware("cpu").saves_asynchronously
     path = tmp_path / "bad.yaml"

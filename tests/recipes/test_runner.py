@@ -9,7 +9,7 @@ from kishi.errors import ArtefactError
 from recipes import runner
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
-from recipes.stages import ALL, Stage
+from recipes.stages import FROM_BASE, FROM_SCRATCH, Stage, chain
 
 calls: list[str] = []
 
@@ -38,7 +38,8 @@ def test_what_only_watches_pretraining_makes_no_stage_stale() -> None:
     """A run of days must not begin anew because another checkpoint is to be kept."""
 
     def section(*sets: str) -> dict[str, Any]:
-        return ALL["pretrain-phase1"].section(load_recipe(Path("recipes/kishi-tiny.yaml"), sets))
+        recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), sets)
+        return chain(recipe)["pretrain-phase1"].section(recipe)
 
     watching = ("evaluate_every=7", "checkpoint_every=7", "keep.every=3", "questions=0", "heldout_documents=5", "sample_tokens=3")
     assert section(*(f"pretrain.{setting}" for setting in watching)) == section()
@@ -105,8 +106,23 @@ def test_a_changed_file_makes_its_stages_stale(tmp_path: Path) -> None:
     assert runner.state(stage, recipe) == ("stale", f"no such file: {chat}")
 
 
-def test_inputs_come_before_their_readers() -> None:
+def test_a_plain_folder_of_the_run_that_appears_or_changes_makes_its_reader_stale(tmp_path: Path) -> None:
+    stage, recipe = Stage("one", "here:first", (), (), folders=("plain",)), load_recipe(Path("recipes/kishi-tiny.yaml"))
+    path = tmp_path / "kishi-tiny/plain/file"
+    _run(stage), _run(stage)
+    assert calls == ["first"] and runner.state(stage, recipe)[0] == "done"
+    for text in ("one", "two"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        assert runner.state(stage, recipe) == ("stale", f"changed: {path.parent}")
+        _run(stage)
+        assert runner.state(stage, recipe)[0] == "done"
+    assert calls == ["first"] * 3
+
+
+@pytest.mark.parametrize("stages", [FROM_SCRATCH, FROM_BASE])
+def test_inputs_come_before_their_readers(stages: tuple[Stage, ...]) -> None:
     seen: set[str] = set()
-    for stage in ALL.values():
+    for stage in stages:
         assert set(stage.inputs) <= seen, stage.name
         seen.add(stage.name)

@@ -235,6 +235,43 @@ def test_stage_of_another_recipe_is_named(tmp_path: Path, inputs: dict[str, Path
     assert _report(tmp_path, inputs)[0]["remarks"] == ["dpo: stale, made with another recipe (seed differ)"]
 
 
+def _compared(inputs: dict[str, Path], sha256: str | None) -> None:
+    """What `make fertility` leaves beside the stages' folders."""
+    kazakh = {"tokens_per_word": 1.6, "tokens_against_en": 0.89, "bytes_per_token": 9.0, "whole_words": 0.7}
+    row = {"vocab_size": 64000, "exact_round_trips": 216, "hard_texts": 216, "languages": {"kk": kazakh, "en": {"tokens_per_word": 1.419}}}
+    pieces = [{"text": f"Сәлем {EVIL}", "ids": [5], "colour": 0}, {"text": "漢", "ids": [7, 8, 9], "colour": 1}]
+    content = {
+        "tokenizer_sha256": sha256,
+        "tokenizers": {"kishi": row, "Qwen3": {**row, "vocab_size": 151643}},
+        "missing": {"Absent": "PyPI absent: not installed"},
+        "coloured": [{"words": 2, "sides": [{"name": name, "tokens": 4, "pieces": pieces} for name in ("kishi", "Qwen3")]}],
+    }
+    write_json(inputs["tokenizer"].parent / "fertility/comparison.json", content)
+
+
+def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    assert "make setup-peers fertility" in _parse(_report(tmp_path, inputs)[1]).text
+    (inputs["tokenizer"] / "tokenizer.json").write_text("{}")
+    values = json.loads((inputs["tokenizer"] / "manifest.json").read_text())
+    outputs = [{"path": "tokenizer.json", "bytes": 2, "sha256": "a" * 64}]
+    (inputs["tokenizer"] / "manifest.json").write_text(json.dumps({**values, "outputs": outputs}))
+    _compared(inputs, "a" * 64)
+    facts, page = _report(tmp_path, inputs)
+    text = " ".join(_parse(page).text.split())
+    for shown in (
+        "64,000 1.600 – 1.419 0.89 9.00 70.0 %",
+        "151,643",
+        "216/216",
+        "Absent (PyPI absent: not installed)",
+        "4 tokens, 2.00 a word",
+    ):
+        assert shown in text, shown
+    assert page.count("<svg") == 5 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert facts["remarks"] == []
+    _compared(inputs, "b" * 64)
+    assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MEASURE = """<script>onload = () => { const f = document.querySelector('iframe'), d = f.contentDocument.documentElement;
 document.title = 'width ' + d.scrollWidth + ' sections ' + d.querySelectorAll('section').length; }</script>"""
@@ -243,6 +280,7 @@ document.title = 'width ' + d.scrollWidth + ' sections ' + d.querySelectorAll('s
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [360, 1200])
 def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dict[str, Path], width: int) -> None:
+    _compared(inputs, None)
     _report(tmp_path, inputs)
     frame = f'<meta charset="utf-8"><iframe src="report/index.html" style="border:0;width:{width}px;height:900px"></iframe>{MEASURE}'
     (tmp_path / "frame.html").write_text(frame, encoding="utf-8")

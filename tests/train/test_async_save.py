@@ -1,6 +1,7 @@
 """On a GPU checkpoints are written while training goes on: none counts before it is whole, and a kill leaves neither halves nor writers."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ GPU = ("--hw", "1xh100")
 
 @pytest.fixture(scope="module")
 def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two runs folders with data, tokenizer and index."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("calm", "killed")]
+    """Three runs folders with data, tokenizer and index."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("calm", "killed", "stopped")]
     for folder in folders:
         for stage in ("data", "tokenizer", "index"):
             shutil.copytree(prepared / "kishi-tiny" / stage, folder / "kishi-tiny" / stage)
@@ -24,7 +25,7 @@ def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]
 
 
 def test_asynchronous_checkpoints_are_whole_and_survive_a_kill_of_the_stage_alone(runs: list[Path]) -> None:
-    calm, killed = runs
+    calm, killed, _ = runs
     done = tiny_run.run(calm, "pretrain-phase1", *GPU)
     assert done.returncode == 0, done.stderr
     finished = calm / "kishi-tiny" / "pretrain-phase1"
@@ -42,3 +43,15 @@ def test_asynchronous_checkpoints_are_whole_and_survive_a_kill_of_the_stage_alon
     for ours, theirs in zip(again, tiny_run.metrics(calm, 1), strict=True):
         assert ours.get("loss") == pytest.approx(theirs.get("loss"), abs=2e-3)  # a GPU's sums may differ in their order
     assert whole(killed / "kishi-tiny" / "pretrain-phase1" / "checkpoints") == whole(finished / "checkpoints")
+
+
+def test_a_request_to_stop_waits_until_the_checkpoint_is_written(runs: list[Path]) -> None:
+    stopped = runs[2]
+    asked = tiny_run.stop_when(stopped, "pretrain-phase1", lambda: tiny_run.last_step(stopped, 1) > CHECKPOINT_EVERY, signal.SIGTERM, *GPU)
+    step = tiny_run.last_step(stopped, 1)
+    assert asked.returncode == 75 and f"{step} of {PHASE1} steps are saved" in asked.stderr
+    assert fault(folder_of(tiny_run.partial_checkpoints(stopped, 1), step)) is None
+    done = tiny_run.run(stopped, "pretrain-phase1", *GPU)
+    assert done.returncode == 0, done.stderr
+    steps = [row["step"] for row in tiny_run.metrics(stopped, 1) if "loss" in row]
+    assert steps == list(range(1, PHASE1 + 1))

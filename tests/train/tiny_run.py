@@ -65,7 +65,7 @@ def kill_when(runs: Path, stage: str, moment: Callable[[], bool], *more: str, al
         time.sleep(0.0005)
     (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
     process.wait()
-    _wait_for_none_left(runs)
+    wait_for_none_left(runs)
 
 
 def stop_when(runs: Path, stage: str, moment: Callable[[], bool], number: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
@@ -79,11 +79,11 @@ def stop_when(runs: Path, stage: str, moment: Callable[[], bool], number: signal
         time.sleep(0.0005)
     os.killpg(process.pid, number)
     out, err = process.communicate()
-    _wait_for_none_left(runs)
+    wait_for_none_left(runs)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def _wait_for_none_left(runs: Path) -> None:
+def wait_for_none_left(runs: Path) -> None:
     deadline = time.monotonic() + 10
     while alive := _processes_naming(str(runs)):
         assert time.monotonic() < deadline, f"left over: {alive}"
