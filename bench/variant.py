@@ -13,6 +13,7 @@ import numpy as np
 from kishi.errors import KishiError
 from kishi.jsonl import write_json
 from kishi.processes import die_with_parent
+from kishi.special_tokens import PAD, SPECIAL_IDS
 from recipes.base import shape
 from recipes.estimate import flops_per_token
 from recipes.hardware import Hardware
@@ -84,7 +85,7 @@ def write_index(folder: Path, recipe: Recipe, samples: int) -> None:
         builder.add_document(document, [_DOCUMENT])
     builder.finalize(str(folder / "random.idx"))
     write_json(folder / "heldout.json", {"clean": {}})
-    Tokenizer(models.WordLevel({"-": 0}, unk_token="-")).save(str(folder / "tokenizer.json"))
+    Tokenizer(models.WordLevel(SPECIAL_IDS, unk_token=PAD)).save(str(folder / "tokenizer.json"))
 
 
 def train(request: Request, recipe: Recipe, hardware: Hardware, folder: Path) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _kernels(hardware: Hardware, gpu: bool) -> dict[str, Any]:
         "bias_activation_fusion": gpu,
         "bias_dropout_fusion": gpu,
         "masked_softmax_fusion": False,
-        "gradient_accumulation_fusion": False,  # needs NVIDIA's apex for the head, and saves a thousandth of a step
+        "gradient_accumulation_fusion": False,  # needs NVIDIA's apex for the head; by its bytes it would save a thousandth of a step
         "persist_layer_norm": False,
         "cross_entropy_loss_fusion": gpu,
         "cross_entropy_fusion_impl": "te" if te else "native",
