@@ -48,6 +48,11 @@ def _speed(decode: dict[str, Any]) -> str:
     return bars("Kazakh words a second on one CPU core", rows, ["words a second"])
 
 
+def _rows(expansion: dict[str, Any]) -> str:
+    curves = {name: [(float(step), value) for step, value in row.items()] for name, row in expansion["means"].items()}
+    return lines("Bits per byte of Kazakh, training on after the expansion", curves, "steps")
+
+
 def _bars(title: str, rows: dict[str, Any], names: Iterable[str]) -> str:
     return bars(title, {_NAMES.get(name, name): _per_word(rows[name]["flores"]) for name in names}, LANGUAGES)
 
@@ -72,6 +77,7 @@ def draw(records: Path, folder: Path) -> list[Path]:
         "tokenizer-word.svg": _cuts(example),
         "tokenizer-pattern.svg": _bars("The pattern: tokens per word on FLORES", ablation, _PATTERNS),
         "tokenizer-speed.svg": _speed(newest(records, "decode-one-core")),
+        "tokenizer-rows.svg": _rows(newest(records, "expansion")),
         "tokenizer-vocabulary.svg": lines("Tokens per word on FLORES, by size of the vocabulary", by_size, "tokens in the vocabulary"),
     }
     folder.mkdir(parents=True, exist_ok=True)

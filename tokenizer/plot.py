@@ -55,14 +55,17 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_lab
     def place(x: float, y: float) -> tuple[float, float]:
         return 50 + (x - low_x) / ((high_x - low_x) or 1) * (width - 110), bottom - (y - low) / ((high - low) or 1) * (bottom - top)
 
-    body = _legend(list(series))
+    body, labelled = _legend(list(series)), list[tuple[float, float]]()
     for number, line in enumerate(series.values()):
         colour, places = _COLOURS[number % 6], [place(x, y) for x, y in line]
         body.append(
             f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
         )
         for (x, y), (_, value) in zip(places, line, strict=True):
-            body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>', _text(x, y - 7, f"{value:.2f}", "middle")]
+            body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
+            if all(abs(x - there) > 26 or abs(y - height_) > 12 for there, height_ in labelled):  # else it would cover another one's
+                labelled.append((x, y))
+                body.append(_text(x, y - 7, f"{value:.2f}", "middle"))
     body += [_text(place(x, low)[0], bottom + 18, f"{x:,.0f}", "middle") for x, _ in next(iter(series.values()))]
     return _picture(width, height, title, [*body, _text(width / 2, height - 8, x_label, "middle")])
 

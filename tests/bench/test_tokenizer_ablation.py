@@ -40,7 +40,7 @@ def test_more_weight_on_a_language_makes_it_cheaper(data: Path) -> None:
 
 def test_figures_are_made_from_the_committed_records(tmp_path: Path) -> None:
     made = draw(Path("bench/records"), tmp_path)
-    names = ("peers", "steps", "vocabulary", "mix", "pattern", "merges", "word", "speed")
+    names = ("peers", "steps", "vocabulary", "mix", "pattern", "merges", "word", "speed", "rows")
     assert {path.name for path in made} == {f"tokenizer-{name}.svg" for name in names}
     for path in made:
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
