@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import regex
 from hypothesis import given, settings
@@ -107,7 +108,8 @@ def test_transformers_agrees(exact: Encode, by_transformers: Encode, text: str) 
 @given(texts=st.lists(TEXTS, min_size=10, max_size=30))
 def test_the_fast_encoder_of_the_index_agrees(fast: Encoder, as_text: Tokenizer, texts: list[str]) -> None:
     assert fast.name == FAST
-    assert fast.encode(texts) == [as_text.encode(text).ids for text in texts]
+    ids, places = fast.encode(texts)
+    assert [part.tolist() for part in np.split(ids, places[1:-1])] == [as_text.encode(text).ids for text in texts]
 
 
 def test_tiktoken_agrees(folder: Path) -> None:

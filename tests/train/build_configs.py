@@ -3,11 +3,15 @@
 In a process of its own, since without a GPU the engine changes torch for good. `python -m tests.train.build_configs`
 """
 
+import atexit
 import importlib.util
 import json
 import os
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
 
@@ -29,13 +33,33 @@ REFUSED: dict[str, dict[str, Any]] = {
 }
 
 
+# the published shape of Qwen3-0.6B, which expand-qwen3 begins with, with its rows grown
+BASE = {
+    "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+    "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
+    "rope_theta": 1000000, "tie_word_embeddings": True, "vocab_size": 167680,
+}  # fmt: skip
+
+
+@cache
+def imported_base() -> Path:
+    """A folder like that of stage import-hf."""
+    folder = Path(mkdtemp())
+    atexit.register(rmtree, folder)
+    (folder / "checkpoints").mkdir()
+    (folder / "config.json").write_text(json.dumps(BASE))
+    return folder
+
+
 def build(path: Path, hardware: Hardware, *changes: str) -> Any:
     """As `megatron.bridge.training.pretrain.pretrain` does before it starts."""
     from train.configure import training_config
 
     os.environ["WORLD_SIZE"] = str(hardware.world_size)
     blend = {"prefixes": ["dirty/kk-00000"], "weights": [1]}
-    plan = Plan(load_recipe(path, changes), hardware, 1, Path("runs/x"), Path("runs/index"), None, 0, blend)
+    base = imported_base() if load_recipe(path).base else None
+    own = ["base.hub=null", "base.revision=null", f"base.path={base}"] if base else []
+    plan = Plan(load_recipe(path, [*changes, *own]), hardware, 1, Path("runs/x"), Path("runs/index"), None, 0, blend, base)
     config = training_config(plan)
     config.mixed_precision.finalize()
     config.mixed_precision.setup(config.model, config.optimizer, config.ddp)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def check_export(runs: Path) -> None:
     done = tiny_run.run(runs, "export-hf")
     assert done.returncode == 0, done.stdout + done.stderr
     tokenizer = Tokenizer.from_file(str(runs / "kishi-tiny/tokenizer/tokenizer.json"))
-    text = held_out.load(runs / "kishi-tiny/data", tokenizer, ("kk",))["kk"]
+    whole, limit = held_out.load(runs / "kishi-tiny/data", tokenizer, ("kk",))["kk"], 6
+    assert limit == tiny_run.SETTINGS["pretrain.heldout_documents"] < len(whole.texts)
+    chosen = [number * len(whole.texts) // limit for number in range(limit)]  # as train/evaluate.py does
+    text = replace(whole, texts=[whole.texts[n] for n in chosen], documents=[whole.documents[n] for n in chosen])
     assert list((runs / "kishi-tiny/pretrain-phase2/checkpoints").glob("iter_*/__1_*.distcp"))  # the second process's part
     model = AutoModelForCausalLM.from_pretrained(runs / "kishi-tiny/export-hf/phase2", dtype=torch.float32)
     found = text.bits_per_byte(partial(negative_log_likelihood, model), 128)
