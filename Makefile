@@ -7,7 +7,7 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf sft dpo gguf eval report chat check test lock
+.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf sft dpo gguf eval report chat check test test-slow lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
@@ -62,5 +62,7 @@ check: setup-dev ## style, types, import contracts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
 test: setup-dev ## unit, contract and the tiny pipeline end to end
 	@$(PYTHON_BIN) -m pytest
+test-slow: setup-dev ## the rest: kills, several processes, a Slurm queue, benchmarks
+	@$(PYTHON_BIN) -m pytest -m "slow and not gpu"
 lock: ## re-make the lock files
 	@requirements/lock.sh

@@ -8,6 +8,8 @@ from bench import expansion as bench
 from kishi.jsonl import read_rows
 from tokenizer.sample import Stratum
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> bench.Setting:

@@ -13,6 +13,8 @@ from bench.variant import figures
 from recipes.hardware import Hardware
 from recipes.loading import load_recipe
 
+pytestmark = pytest.mark.slow
+
 TINY = "recipes/kishi-tiny.yaml cpu model.layers=1 model.hidden_size=64 model.ffn_hidden_size=64 pretrain.sequence_length=32"
 
 

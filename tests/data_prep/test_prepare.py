@@ -93,6 +93,7 @@ def test_datasheet_and_inspection(made: tuple[Path, dict[str, Any]], capsys: pyt
     assert inspect.main([str(folder), "--reason", "no such reason"]) == 1 and inspect.main([str(folder / "corpus")]) == 1
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_each_step_ends_with_the_same_bytes(sharded: Path, tmp_path: Path) -> None:
     """Real SIGKILLs, to the whole process group, each right after a task of a step was marked finished."""
     command = [sys.executable, "-m", "recipes.run", "recipes/kishi-tiny.yaml", "data", "--hw", "cpu", "--set", MANY_SHARDS]

@@ -18,6 +18,8 @@ from recipes.hardware import Slurm
 from recipes.job import Job
 from tests.data_prep.documents import job
 
+pytestmark = pytest.mark.slow
+
 _SHARDS = "data.shard_megabytes=0.3"
 _SBATCH = """#!/bin/bash
 count=$(ls "$RECORD" | wc -l); script="${@: -1}"; number=$((count + 1))

@@ -21,6 +21,8 @@ from recipes.run import main
 from recipes.stages import chain
 from tests.pipeline import base_model
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = 1024
 
 

@@ -80,3 +80,25 @@ def test_a_damaged_index_is_refused(runs: Path) -> None:
     finally:
         path.write_bytes(whole)
     assert done.returncode == 1 and "kk-00000.bin" in done.stderr and "Traceback" not in done.stderr
+
+
+def _chat(model: Path, said: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serve.chat", str(model), "--max-tokens", "8", "--temperature", "0"]
+    return subprocess.run(command, input=said, capture_output=True, text=True, check=False)
+
+
+def test_chat_answers_and_survives_a_question_that_does_not_fit(runs: Path) -> None:
+    model = runs / "kishi-tiny" / "gguf" / "model-Q8_0.gguf"
+    question = "Қазақстан туралы айтшы.\n"
+    once, forgotten = _chat(model, question), _chat(model, f"{question}/clear\n{question}")
+    assert once.returncode == forgotten.returncode == 0, once.stderr + forgotten.stderr
+    answer = once.stdout.split("> ")[1]
+    assert answer.strip() and forgotten.stdout.count(answer.strip()) == 2  # greedy: what was forgotten changes nothing
+    long = _chat(model, "ұзақ сөз " * 400 + f"\n/clear\n{question}/exit\nnot read\n")
+    assert long.returncode == 0 and "exceed" in long.stdout and answer.strip() in long.stdout and "Traceback" not in long.stderr
+
+
+def test_chat_refuses_what_is_no_model(runs: Path) -> None:
+    for path, words in ((runs / "none.gguf", "no such file"), (runs / "kishi-tiny" / "gguf" / "manifest.json", "not a GGUF file")):
+        done = _chat(path, "")
+        assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr

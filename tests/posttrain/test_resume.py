@@ -12,6 +12,8 @@ import pytest
 
 from kishi.signals import STOPPED
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("chat_runs.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 UNTIMED = ("step", "loss", "heldout_loss", "learning_rate", "gradient_norm", "tokens", "accuracy", "margin")

@@ -7,7 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.train.tiny_run import wait_for_none_left
+
+pytestmark = pytest.mark.slow
 
 
 def test_data_ends_at_once_with_all_its_processes(tmp_path: Path) -> None:

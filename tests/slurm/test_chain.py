@@ -10,6 +10,8 @@ from kishi.jsonl import read_rows
 from tests.slurm.cluster import Cluster, wait_for
 from tests.train import tiny_run
 
+pytestmark = pytest.mark.slow
+
 STEPS = 8
 SETTINGS = {**tiny_run.SETTINGS, "pretrain.phases.0.steps": STEPS, "pretrain.checkpoint_every": 50, "pretrain.evaluate_every": 50}
 TWO_NODES = "{device: cpu, nodes: 2, micro_batch_size: 4, precision: fp32, attention: sdpa, threads: 1}"

@@ -19,6 +19,8 @@ from tests.train.tiny_run import SETTINGS
 from train import failure
 from train.plan import Plan
 
+pytestmark = pytest.mark.slow
+
 HERE = {
     "pretrain.spike.window": 4,
     "pretrain.spike.factor": 2,

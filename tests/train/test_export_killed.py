@@ -4,9 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from conversion.export_checkpoint import export
 from kishi import manifest
 from tests.train import tiny_run
+
+pytestmark = pytest.mark.slow
 
 STAGES = ("data", "tokenizer", "index", "pretrain-phase1", "pretrain-phase2")
 

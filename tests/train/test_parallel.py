@@ -15,6 +15,8 @@ from eval import held_out
 from eval.hugging_face import negative_log_likelihood
 from tests.train import tiny_run
 
+pytestmark = pytest.mark.slow
+
 OVERLAY = "device: cpu\nprocesses: 2\nmicro_batch_size: 16\nprecision: fp32\nattention: sdpa\n"
 MEASURED = ("loss", "learning_rate", "bits_per_byte", "bits_per_byte_dirty")
 

@@ -31,6 +31,7 @@ def rewind(runs: Path, step: int) -> Path:
     return folder_of(partial / "checkpoints", step)
 
 
+@pytest.mark.slow
 def test_a_phase_goes_on_with_more_and_with_fewer_processes(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
     runs = copy_of("data", "tokenizer", "index", "pretrain-phase1")
     assert rewind(runs, 6).is_dir()
@@ -43,6 +44,7 @@ def test_a_phase_goes_on_with_more_and_with_fewer_processes(undisturbed: Path, c
     assert "up to date" in tiny_run.run(runs, "pretrain-phase1", "--hw", "cpu-2").stdout  # where it runs decides nothing
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_from_one_and_stop_together_with_the_same_curve(undisturbed: Path, copy_of: Callable[..., Path]) -> None:
     runs = copy_of("data", "tokenizer", "index", "pretrain-phase1")
     first = tiny_run.stop_when(runs, "pretrain-phase2", lambda: tiny_run.last_step(runs, 2) > 0, signal.SIGUSR1, "--hw", "cpu-2")

@@ -17,6 +17,8 @@ from kishi.checkpoints import fault, folder_of
 from tests.train import tiny_run
 from tests.train.tiny_run import CHECKPOINT_EVERY, PHASE1, PHASE2
 
+pytestmark = pytest.mark.slow
+
 FILE_LIMIT = 300_000  # bytes; a checkpoint has 1.6 MB
 
 
