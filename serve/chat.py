@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         model = load(options.model, options.context)
     except KishiError as error:
-        Console(stderr=True, highlight=False).print(error.message(), markup=False)
+        Console(stderr=True, highlight=False).print(error.message(), markup=False, soft_wrap=True)
         return error.exit_code
     try:
         chat(model, options.max_tokens, options.temperature)
