@@ -7,6 +7,9 @@ from html import escape
 
 from markupsafe import Markup
 
+from kishi.jsonl import Row
+from report.view import dig, is_number
+
 WIDTH, HEIGHT = 360, 250  # about one CSS pixel a unit on a small phone, so that labels stay readable there
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 46, 40
 COLOURS = 6
@@ -64,6 +67,11 @@ def _label(value: float) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+
+
+def points(rows: Sequence[Row], *keys: str) -> list[tuple[float, float]]:
+    """Step and the number at a place of each row that has one."""
+    return [(row["step"], dig(row, *keys)) for row in rows if is_number(row.get("step")) and is_number(dig(row, *keys))]
 
 
 def _legend(names: Sequence[str]) -> str:

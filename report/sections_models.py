@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kishi.jsonl import Row
-from report.charts import bar_chart
+from report.charts import Series, bar_chart, line_chart, points
 from report.collect import Run
 from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
 
@@ -80,6 +80,13 @@ def post_training(run: Run) -> Section:
         ["DPO: examples", _examples(dpo)],
     ]
     section.add(Table("Measured on examples kept from training", ["", ""], rows))
+    tuned, preferred = run.rows("sft", "metrics.jsonl"), run.rows("dpo", "metrics.jsonl")
+    losses = [Series("training", points(tuned, "loss")), Series("held out", points(tuned, "heldout_loss"))]
+    for chart in (
+        line_chart("SFT: loss", losses, "step", "nats per token"),
+        line_chart("DPO: margin of chosen over rejected", [Series("margin", points(preferred, "margin"))], "step", "margin"),
+    ):
+        section.add(Chart(chart) if chart else None)
     return section
 
 

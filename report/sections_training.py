@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kishi.jsonl import Row
-from report.charts import Series, line_chart
+from report.charts import Series, line_chart, points
 from report.collect import Run
 from report.view import Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
 
@@ -55,18 +55,14 @@ def _metrics(run: Run) -> dict[str, list[Row]]:
     return {stage: [row for row in run.rows(stage, "metrics.jsonl") if is_number(row.get("step"))] for stage in PHASES}
 
 
-def _points(rows: Sequence[Row], *keys: str) -> list[tuple[float, float]]:
-    return [(row["step"], dig(row, *keys)) for row in rows if is_number(dig(row, *keys))]
-
-
 def pretraining(run: Run) -> Section:
     """Loss, bits per byte and learning rate over both phases."""
     section, metrics = Section("pretraining", "Pretraining"), _metrics(run)
     rows = [row for stage in PHASES for row in metrics[stage]]
     border = (float(run.recipe.pretrain.phases[0].steps), "phase 2") if metrics[PHASES[1]] else None
-    lines = [Series(stage.removeprefix("pretrain-"), _points(metrics[stage], "loss")) for stage in PHASES]
+    lines = [Series(stage.removeprefix("pretrain-"), points(metrics[stage], "loss")) for stage in PHASES]
     clean, dirty = (
-        [Series(language, _points(rows, key, language)) for language in run.recipe.languages]
+        [Series(language, points(rows, key, language)) for language in run.recipe.languages]
         for key in ("bits_per_byte", "bits_per_byte_dirty")
     )
     charts = (
@@ -74,7 +70,7 @@ def pretraining(run: Run) -> Section:
         line_chart("Bits per byte of held-out clean text", clean, "step", "bits per byte", border),
         line_chart("Bits per byte of held-out dirty text", dirty, "step", "bits per byte", border),
         line_chart("Multiple choice while training", _choices(rows), "step", "accuracy", border),
-        line_chart("Learning rate", [Series("learning rate", _points(rows, "learning_rate"))], "step", "learning rate", border),
+        line_chart("Learning rate", [Series("learning rate", points(rows, "learning_rate"))], "step", "learning rate", border),
     )
     for chart in charts:
         section.add(Chart(chart) if chart else None)
@@ -90,8 +86,10 @@ def pretraining(run: Run) -> Section:
 def _choices(rows: Sequence[Row]) -> list[Series]:
     """Accuracy of each set of questions, and what guessing reaches on it: one line for all sets of as many choices."""
     names = list(dict.fromkeys(name for row in rows for name in table_of(row.get("multiple_choice"))))
-    lines = [Series(name, _points(rows, "multiple_choice", name, "acc")) for name in names]
-    random = {tuple(points): Series("random", points) for name in names if (points := _points(rows, "multiple_choice", name, "random"))}
+    one_set = len({name.rpartition("_")[0] for name in names}) == 1
+    lines = [Series(name.rpartition("_")[2] if one_set else name, points(rows, "multiple_choice", name, "acc")) for name in names]
+    guessed = [points(rows, "multiple_choice", name, "random") for name in names]
+    random = {tuple(line): Series("random", line) for line in guessed if line}
     return [*lines, *random.values()]
 
 

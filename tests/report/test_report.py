@@ -94,6 +94,8 @@ def _fill(folder: Path, stage: str) -> None:
             [{"step": steps[-1], "lang": "kk", "prompt": "Қазақстанда", "text": f"Қазақстанда {EVIL} " + "ә" * 300}],
         )
     elif stage in ("sft", "dpo"):
+        rows = [{"step": step, "loss": 6 - step / 9} | ({"margin": step / 9} if stage == "dpo" else {}) for step in range(1, 9)]
+        write_rows(folder / "metrics.jsonl", [*rows, {"step": 8, "heldout_loss": 5.1}])
         write_rows(folder / "samples.jsonl", [{"lang": "ru", "prompt": "?", "text": f"ответ {stage}", "stopped": stage == "sft"}])
     elif stage == "eval":
         task = {"acc": 0.3, "acc_interval": [0.191, 0.438], "acc_norm": 0.34, "macro_f1": 0.29, "most_frequent_guess": 0.97}
@@ -180,7 +182,7 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
         assert figure in text, figure
     assert "30.0 % [19.1 %, 43.8 %]" in text
     assert "not recorded" not in text and "not run" not in text
-    assert page.count("<svg") == 6 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1
+    assert page.count("<svg") == 8 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
     assert "held-out dirty text" in page and "mcq_kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
 
 
@@ -266,7 +268,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 7 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert page.count("<svg") == 9 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
