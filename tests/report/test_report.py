@@ -183,7 +183,7 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     assert "30.0 % [19.1 %, 43.8 %]" in text
     assert "not recorded" not in text and "not run" not in text
     assert page.count("<svg") == 8 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
-    assert "held-out dirty text" in page and "mcq_kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
+    assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
 
 
 def test_answers_of_all_models_stand_side_by_side(tmp_path: Path, inputs: dict[str, Path]) -> None:
