@@ -16,7 +16,10 @@ from kishi.languages import Language
 
 TIERS = ("clean", "dirty")
 # removed documents (step: reasons) whose words are as good as others': too much for the mix, or judged by their form and not their language
-ALSO = {"mix": {"over-mix"}, "filters": {"too-short", "line-punctuation"}}
+ALSO = {
+    "mix": {"over-mix"},
+    "filters": {"too-short", "line-punctuation", "labels", "ellipsis-lines", "lower-case", "placeholders"},
+}
 
 
 @dataclass(frozen=True, order=True)
