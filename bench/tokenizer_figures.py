@@ -76,7 +76,7 @@ def draw(records: Path, folder: Path) -> list[Path]:
         "tokenizer-merges.svg": _merges(example),
         "tokenizer-word.svg": _cuts(example),
         "tokenizer-pattern.svg": _bars("The pattern: tokens per word on FLORES", ablation, _PATTERNS),
-        "tokenizer-speed.svg": _speed(newest(records, "decode-one-core")),
+        "tokenizer-speed.svg": _speed(newest(records, "decode")),
         "tokenizer-rows.svg": _rows(newest(records, "expansion")),
         "tokenizer-vocabulary.svg": lines("Tokens per word on FLORES, by size of the vocabulary", by_size, "tokens in the vocabulary"),
     }

@@ -172,7 +172,7 @@ class Tokenizer(Section):
     """
 
     vocab_size: Annotated[int, Field(ge=512, multiple_of=128)]
-    mix: dict[Language, Share] = Field({"kk": 0.49, "ru": 0.355, "en": 0.155}, description="what each language weighs, by UTF-8 bytes")
+    mix: dict[Language, Share] = Field({"kk": 0.495, "ru": 0.352, "en": 0.153}, description="what each language weighs, by UTF-8 bytes")
     sample_megabytes: float = Field(512, gt=0, description="text that the merges are learnt from, at most")
     count_power: float = Field(0.3, gt=0, le=1, description="a word counts as occurrences ** count_power in its domain; 1 is plain BPE")
     domain_power: float = Field(0.5, ge=0, le=1, description="words of a domain of n words count n ** (domain_power - 1) times")
