@@ -1,9 +1,10 @@
 """Where the time of a GPU goes: torch's profiler over some steps, kernels added up by what they do."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +68,26 @@ def busy(kernels: Iterable[Kernel]) -> float:
     return total
 
 
+def _longest(times: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(times.items(), key=itemgetter(1), reverse=True)
+
+
 def report(kernels: list[Kernel], steps: int) -> str:
     """Milliseconds a step by group, then the longest kernels. Groups add up to more than the whole where kernels run side by side."""
     if not kernels:
         return "no kernel ran on a GPU\n"
     whole = max(kernel.end for kernel in kernels) - min(kernel.start for kernel in kernels)
-    by_group, by_name, counts = Counter[str](), Counter[str](), Counter[str]()
+    by_group, by_name, counts = defaultdict[str, float](float), defaultdict[str, float](float), Counter[str]()
     for kernel in kernels:
-        by_group[group_of(kernel.name)] += kernel.end - kernel.start  # type: ignore[assignment]
-        by_name[kernel.name] += kernel.end - kernel.start  # type: ignore[assignment]
+        by_group[group_of(kernel.name)] += kernel.end - kernel.start
+        by_name[kernel.name] += kernel.end - kernel.start
         counts[kernel.name] += 1
-    by_group[IDLE] = whole - busy(kernels)  # type: ignore[assignment]
+    by_group[IDLE] = whole - busy(kernels)
     lines = [f"{steps} steps, {whole / steps / 1e3:.1f} ms each from the first kernel to the last", "", "ms a step   share  group"]
-    lines += [f"{us / steps / 1e3:9.2f}  {us / whole:6.1%}  {group}" for group, us in by_group.most_common()]
+    lines += [
+        f"{us / steps / 1e3:9.2f}  {us / whole:6.1%}  {group}" for group, us in sorted(by_group.items(), key=itemgetter(1), reverse=True)
+    ]
     lines += ["", "ms a step  calls a step  group              kernel"]
-    for name, us in by_name.most_common(_TOP):
+    for name, us in _longest(by_name)[:_TOP]:
         lines.append(f"{us / steps / 1e3:9.2f}  {counts[name] / steps:12.1f}  {group_of(name):17}  {name[:150]}")
     return "\n".join(lines) + "\n"

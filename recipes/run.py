@@ -112,7 +112,7 @@ def _print_plan(stages: list[Stage], recipe: Recipe, hardware: Hardware) -> None
 
 
 def _devices(hardware: Hardware) -> str:
-    one = f"{hardware.world_size} x {hardware.device}"
+    one = f"{hardware.processes} x {hardware.device}"
     return f"{hardware.nodes} machines with {one} each" if hardware.nodes > 1 else one
 
 

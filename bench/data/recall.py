@@ -72,7 +72,9 @@ def share(hits: int, of: int) -> dict[str, float]:
 def personal_data(hosts: list[str]) -> dict[str, dict[str, float]]:
     """One item of each kind inside each host: is it masked?"""
     draw = random.Random(2)
-    digits = lambda n: "".join(draw.choices("0123456789", k=n))  # noqa: E731
+
+    def digits(count: int) -> str:
+        return "".join(draw.choices("0123456789", k=count))
 
     def iin() -> str:
         while True:

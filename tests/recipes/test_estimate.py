@@ -6,6 +6,7 @@ import pytest
 
 from recipes.estimate import ASSUMED_MFU, estimate, memory_of, micro_batch_of
 from recipes.loading import load_hardware, load_recipe
+from recipes.run import main
 
 # 24 layers, width 1024, FFN 2816, 16/8 heads of 64, 65,408 words, 2,048 tokens x 64 sequences
 SHAPE = {
@@ -75,3 +76,8 @@ def test_the_micro_batch_is_fitted_to_memory_and_batch() -> None:
             assert memory_of(recipe, hardware, size) < hardware.memory_gb * 0.95e9 and recipe.pretrain.global_batch_size % size == 0
             fitted[name, overlay] = size
     assert fitted["350m", "1xh100"] == 32 and fitted["500m", "1xh100"] == 16 and fitted["500m", "1x24gb"] < fitted["200m", "1x24gb"]
+
+
+def test_the_dry_run_counts_devices_of_each_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes/kishi-350m.yaml", "pretrain", "--hw", "2x8xh100", "--dry-run"]) == 0
+    assert "on 2 machines with 8 x gpu each" in capsys.readouterr().out
