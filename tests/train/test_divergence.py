@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 HERE = {
     "pretrain.spike.window": 4,
-    "pretrain.spike.factor": 2,
+    "pretrain.spike.factor": 1,  # the loss still falls fast, which widens the deviation; no sound step rises
     "pretrain.spike.skips_in_a_row": 2,
     "pretrain.checkpoint_every": 3,
     "pretrain.keep.last": 1,
