@@ -26,7 +26,7 @@ from bench.record import write_record
 from bench.tokenizer_texts import flores
 from kishi.bits_per_byte import batches, bits_per_byte, padded, windows
 from kishi.languages import Language
-from recipes.schema import Tokenizer as Defaults
+from recipes.schema_pretrain import Tokenizer as Defaults
 from tokenizer.expand import MIX, Expansion, expand
 from tokenizer.new_rows import focus_rows, grow, mean_rows
 from tokenizer.pattern import PATTERN

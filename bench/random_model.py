@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 
 from conversion.gguf import vocabulary
-from recipes.schema import Model
+from recipes.schema_pretrain import Model
 
 # config.json of the published models
 QWEN3_06B = Model(layers=28, hidden_size=1024, ffn_hidden_size=3072, attention_heads=16, kv_heads=8, head_dim=128, rope_theta=1e6)

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from bench.record import write_record
 from bench.tokenizer_texts import Texts, corpus, development, flores
 from kishi.languages import LANGUAGES, Language
-from recipes.schema import Tokenizer as Defaults
+from recipes.schema_pretrain import Tokenizer as Defaults
 from tokenizer.cut import cut
 from tokenizer.encoder import Encoder, HuggingFace
 from tokenizer.fertility import measure

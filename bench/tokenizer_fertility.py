@@ -24,7 +24,7 @@ from bench.tokenizer_texts import Texts, flores, untouched
 from kishi import manifest
 from recipes.base import shape as shape_of
 from recipes.loading import load_recipe
-from recipes.schema import Tokenizer as Settings
+from recipes.schema_pretrain import Tokenizer as Settings
 from tokenizer.compare import RECIPE, compare, fast_encoders, table
 from tokenizer.cut import cut
 from tokenizer.encoder import Encoder, HuggingFace

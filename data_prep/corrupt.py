@@ -12,7 +12,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from data_prep.personal_data import iin_check_digit, luhn_digit
-from recipes.schema import Corruption
+from recipes.schema_data import Corruption
 
 BOILERPLATE = {
     "kk": ("Басты бет | Жаңалықтар | Байланыс", "Барлық құқықтар қорғалған © 2024", "Осы жазбамен бөлісіңіз: Facebook Telegram WhatsApp"),

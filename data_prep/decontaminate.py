@@ -20,7 +20,7 @@ from data_prep.evaluation_texts import CHAT
 from data_prep.evidence import CleaningStep, Evidence
 from data_prep.heldout import FOLDERS
 from kishi.jsonl import read_rows
-from recipes.schema import Decontamination
+from recipes.schema_data import Decontamination
 
 SHORT = 5  # words; a shorter task counts only where it is a sentence, a shorter turn of a chat is an everyday phrase
 SHORTEST = 2

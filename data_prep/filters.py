@@ -15,7 +15,7 @@ from data_prep.document import Words
 from data_prep.evidence import CleaningStep, Evidence
 from data_prep.gopher import Repetition, WordLimits
 from data_prep.lines import lines_fault
-from recipes.schema import Filters, Limits
+from recipes.schema_data import Filters, Limits
 
 # Table A1 of the Gopher paper: (n, share of characters)
 _TOP = ((2, 0.20), (3, 0.18), (4, 0.16))

@@ -18,7 +18,7 @@ from typing import Any
 from datatrove.data import Document
 
 from data_prep.evidence import CleaningStep, Evidence
-from recipes.schema import Filters
+from recipes.schema_data import Filters
 
 _CODES = {"kaz": "kk", "rus": "ru", "eng": "en"}  # heliport answers in ISO 639-3
 _CYRILLIC = {"kk", "ru"}

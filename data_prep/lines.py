@@ -4,7 +4,7 @@ looks like. Each limit is the recipe's.
 
 import re
 
-from recipes.schema import Limits
+from recipes.schema_data import Limits
 
 _SHORT = 30  # characters
 _ENDS = tuple(".!?…:;,»”\"')]।。！？")

@@ -15,7 +15,7 @@ import zstandard
 
 from data_prep.sources import WIKI, Unit
 from kishi.errors import DataError
-from recipes.schema import Hub
+from recipes.section import Hub
 
 BLOCK_LINES = 1000
 _CHUNK = 1 << 20

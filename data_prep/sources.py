@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kishi.errors import DataError
-from recipes.schema import Data, Source
+from recipes.schema_data import Data, Source
 
 ENDINGS = (".jsonl", ".jsonl.zst", ".txt", ".parquet")
 WIKI = "wiki_"

@@ -16,7 +16,7 @@ from kishi.errors import ArtefactError, DataError
 from kishi.jsonl import write_rows
 from kishi.manifest import sha256_file
 from kishi.questions import Question
-from recipes.schema import Task
+from recipes.schema_eval import Task
 
 VERSION = 2.0  # of the tasks and their scoring: figures of different versions are not comparable
 

@@ -15,7 +15,7 @@ from posttrain.checkpoints import MarkComplete, is_last, newest_complete
 from posttrain.record import Recorder
 from recipes.hardware import Hardware
 from recipes.job import Job
-from recipes.schema import Finetune
+from recipes.schema_posttrain import Finetune
 
 SAVES = 4
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kishi.errors import ArtefactError, RecipeError
-from recipes.schema import Base, Model, Positive, Recipe
+from recipes.schema import Recipe
+from recipes.schema_pretrain import Base, Model
+from recipes.section import Positive
 
 FILES = ("config.json", "tokenizer.json")
 

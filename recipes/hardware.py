@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from recipes.schema import Positive, Section
+from recipes.section import Positive, Section
 
 EngineSection = Literal["model", "ddp", "optimizer", "train", "rng", "mixed_precision"]
 OVERLAYS = Path("nemo_configs")

@@ -24,7 +24,7 @@ from kishi.manifest import sha256_file
 from kishi.progress import track
 from recipes.base import shape as shape_of
 from recipes.loading import load_recipe
-from recipes.schema import Model
+from recipes.schema_pretrain import Model
 from tokenizer.encoder import Encoder, HuggingFace, with_tiktoken
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure, megabytes_per_second
 from tokenizer.page import side_by_side, write_page

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, models, trainers
 from kishi.errors import ArtefactError, DataError, KishiError, ParityError
 from kishi.hard_texts import hard_texts
 from kishi.languages import Language
-from recipes.schema import Tokenizer as Settings
+from recipes.schema_pretrain import Tokenizer as Settings
 from tokenizer.sample import plan
 from tokenizer.word_weights import count, repeated, weigh
 

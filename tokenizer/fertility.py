@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from kishi.errors import ParityError
 from kishi.hard_texts import hard_texts
-from recipes.schema import Model
+from recipes.schema_pretrain import Model
 from tokenizer.encoder import Encoder, HuggingFace
 
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")

@@ -11,7 +11,7 @@ from typing import Any
 from kishi.errors import RecipeError
 from recipes.hardware import EngineSection
 
-# by section: what recipes/schema.py says or the rest of recipes/hardware.py does
+# by section: what recipes/schema_pretrain.py says or the rest of recipes/hardware.py does
 DECIDED: dict[str, frozenset[str]] = {
     "model": frozenset(
         {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kishi.checkpoints import MARKER, fault, folder_of, step_of
 from kishi.jsonl import Row
-from recipes.schema import Keep
+from recipes.schema_pretrain import Keep
 
 TRACKER, TRAIN_STATE = "latest_checkpointed_iteration.txt", "latest_train_state.pt"
 _REMOVED = ".removed-"

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from kishi.jsonl import Row
-from recipes.schema import Pretrain, Spike
+from recipes.schema_pretrain import Pretrain, Spike
 
 _LEAST_DEVIATION = 0.01  # of the median: where losses hardly differ, one per cent is no spike
 

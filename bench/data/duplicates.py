@@ -17,7 +17,7 @@ from data_prep.executor import Step, run_steps
 from data_prep.shards import ReadShard, WriteShard
 from kishi.jsonl import read_rows
 from recipes.loading import load_hardware
-from recipes.schema import Data
+from recipes.schema_data import Data
 
 SEED = 1
 

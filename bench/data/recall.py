@@ -24,7 +24,7 @@ from data_prep.identify import Identify, is_foreign
 from data_prep.normalise import normalise
 from data_prep.personal_data import iin_check_digit, luhn_digit, mask_personal_data
 from kishi.jsonl import read_rows, write_json
-from recipes.schema import Decontamination, Filters, Limits
+from recipes.schema_data import Decontamination, Filters, Limits
 
 MARGIN = Limits().language_margin
 

@@ -11,7 +11,7 @@ from bench.decode import compared, measure
 from bench.random_model import QWEN3_06B, QWEN25_05B, QWEN_ROWS, Case, count_weights, write_random_model
 from kishi.hard_texts import hard_texts
 from quantize import llama
-from recipes.schema import Model
+from recipes.schema_pretrain import Model
 from tokenizer.train import train
 
 SHAPE = Model(layers=2, hidden_size=256, ffn_hidden_size=256, attention_heads=4, kv_heads=2, head_dim=64)

@@ -11,7 +11,7 @@ from data_prep.document import words_of
 from data_prep.evaluation_texts import evaluation_texts
 from kishi.errors import DataError
 from kishi.jsonl import read_rows
-from recipes.schema import Decontamination
+from recipes.schema_data import Decontamination
 from tests.data_prep.documents import job
 
 CORPUS = [row["text"] for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]

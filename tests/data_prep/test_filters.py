@@ -11,7 +11,7 @@ from data_prep.document import Words
 from data_prep.gopher import Repetition, WordLimits
 from data_prep.lines import lines_fault
 from kishi.jsonl import read_rows
-from recipes.schema import Limits
+from recipes.schema_data import Limits
 
 PROSE = [row["text"] for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
 LIMITS = Limits(max_labels=0.3, max_lower_case=0.7)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.identify import Identify, is_foreign
-from recipes.schema import Filters
+from recipes.schema_data import Filters
 from tests.data_prep.documents import document, evidence
 
 KAZAKH = "Көктемде дала көгеріп, құстар жылы жақтан қайтып келеді, ал балалар далаға шығып ойнайды."

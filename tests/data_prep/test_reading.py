@@ -15,7 +15,7 @@ from data_prep.collect import document_of
 from data_prep.reading import BLOCK_LINES, Rejected, rows, spread
 from data_prep.sources import Unit, plan
 from kishi.errors import DataError
-from recipes.schema import Data, Source
+from recipes.schema_data import Data, Source
 from tests.data_prep.hub import REPOSITORY, REVISION, Hub, hub
 
 GOOD = b'{"text":"a good line","title":"Title"}'
@@ -114,7 +114,7 @@ _READ_PARTS = """
 import json, sys
 from data_prep.reading import rows
 from data_prep.sources import plan
-from recipes.schema import Data, Source
+from recipes.schema_data import Data, Source
 
 source = Source.model_validate({"name": "hub", "license": "x", "hub": json.loads(sys.argv[1])})
 units = plan(Data(sources=(source,), mix={"en": 1.0}))

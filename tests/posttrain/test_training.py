@@ -18,7 +18,7 @@ from posttrain.lengths import conversation_forms, fitting
 from posttrain.preferences import Likelihoods, measure
 from posttrain.sft import check_labels
 from posttrain.training import micro_batch, steps_in
-from recipes.schema import Finetune
+from recipes.schema_posttrain import Finetune
 
 END = SPECIAL_IDS[TURN_END]
 

@@ -25,7 +25,7 @@ from transformers import (
 
 from kishi.errors import DataError, ParityError
 from kishi.jsonl import read_rows
-from recipes.schema import Tokenizer as Settings
+from recipes.schema_pretrain import Tokenizer as Settings
 from tokenizer.encoder import HuggingFace
 from tokenizer.expand import MIX, Expansion, expand, weigh_text
 from tokenizer.fertility import measure_language

@@ -13,7 +13,8 @@ from kishi.errors import ArtefactError, DataError, RecipeError
 from kishi.special_tokens import NAMED, ids_in
 from recipes.job import Job
 from recipes.loading import load_recipe
-from recipes.schema import Base, Recipe
+from recipes.schema import Recipe
+from recipes.schema_pretrain import Base
 from tests.pipeline import base_model
 from tests.tokenizer.conftest import HARDWARE
 from tokenizer import expand_base

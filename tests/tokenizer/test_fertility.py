@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from kishi.errors import ArtefactError, ParityError
 from kishi.manifest import sha256_file
 from recipes.loading import load_recipe
-from recipes.schema import Model
+from recipes.schema_pretrain import Model
 from tokenizer import compare as command
 from tokenizer import peers
 from tokenizer.compare import compare

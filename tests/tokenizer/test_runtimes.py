@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from bench.random_model import Case, write_random_model
 from data_prep.encoder import FAST, Encoder
 from quantize import llama
-from recipes.schema import Model
+from recipes.schema_pretrain import Model
 from tokenizer.encoder import HuggingFace, with_tiktoken
 from tokenizer.fertility import check_round_trip
 from tokenizer.pattern import PATTERN

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kishi.checkpoints import fault, folder_of, mark_complete, whole
-from recipes.schema import Keep
+from recipes.schema_pretrain import Keep
 from train.retention import TRACKER, TRAIN_STATE, kept, prune, repair
 
 

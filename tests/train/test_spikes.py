@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from recipes.schema import Spike
+from recipes.schema_pretrain import Spike
 from train.spikes import find_fault, threshold
 
 QUIET = [3.0 + 0.02 * (-1) ** step for step in range(128)]
