@@ -13,7 +13,7 @@ help: ## this list
 setup: ## make .venv from the lock files (again: seconds)
 	@requirements/setup.sh
 setup-dev: ## the same, with what check and test need
-	@requirements/setup.sh core torch train bridge posttrain gguf eval dev
+	@requirements/setup.sh core torch train bridge posttrain gguf eval serve quantize dev
 setup-peers: setup ## the same, with the tokenizers that `make fertility` compares with
 	@requirements/setup.sh peers
 doctor: ## what this machine can run, what is missing, and the fix

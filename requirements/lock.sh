@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 uv=${UV:-../.venv/bin/uv}
 options=(--quiet --python-version 3.12 --no-header --no-annotate --no-emit-index-url --no-emit-find-links)
-grouped=(build core torch train posttrain gguf eval dev)
+grouped=(build core torch train posttrain gguf eval quantize serve dev)
 
 inputs=()
 for group in "${grouped[@]}"; do inputs+=("$group.in"); done

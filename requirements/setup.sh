@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 venv=${KISHI_VENV:-.venv}
 [[ $venv == /* ]] || venv=$PWD/$venv
 groups=("$@")
-[ ${#groups[@]} -gt 0 ] || groups=(core torch train bridge posttrain gguf eval)
+[ ${#groups[@]} -gt 0 ] || groups=(core torch train bridge posttrain gguf eval serve)
 unset PIP_CONSTRAINT # NGC images pin their own versions there; .venv is separate from theirs
 
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
