@@ -24,11 +24,17 @@ def write_record(folder: Path, name: str, figures: dict[str, Any], **more: Any) 
         "device": device(),
         "commit": commit,
         "uncommitted_changes": bool(changed),
-        "command": shlex.join(["python", "-m", sys.modules["__main__"].__spec__.name, *sys.argv[1:]]),  # type: ignore[union-attr]
+        "command": _command(),
         **more,
         "figures": figures,
     }
     write_json(folder / "result.json", record)
+
+
+def _command() -> str:
+    """Without the folders of this machine: of an absolute path its last name stays."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", sys.modules["__main__"].__spec__.name, *words])  # type: ignore[union-attr]
 
 
 def device() -> dict[str, Any]:

@@ -6,6 +6,7 @@ its added tokens, Hugging Face's the switch that it has for this.
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -33,7 +34,8 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         self._exact = load_tokenizer(folder)
-        self.end_of_text = ids_in(folder)[END_OF_TEXT]
+        self.end_of_text: int = self._exact.token_to_id(END_OF_TEXT)
+        self.checked = 0  # texts compared so far
         self._fast: Any = _load_fast(folder)
         self.refused = "" if self._fast else "not installed"
 
@@ -53,6 +55,7 @@ class Encoder:
 
     def agrees(self, text: str, ids: np.ndarray) -> bool:
         """Whether Hugging Face's tokenizers give the same ids. Raises ParityError when those do not decode to the text."""
+        self.checked += 1
         exact = self._exact.encode(text, add_special_tokens=False).ids
         if self._exact.decode(exact, skip_special_tokens=False) != text:
             raise ParityError(f"text does not come back from its tokens: {text[:80]!r}", fix="make tokenizer")
@@ -61,6 +64,12 @@ class Encoder:
     def give_up_fast(self, why: str) -> None:
         """From here on only the exact one."""
         self._fast, self.refused = None, why
+
+
+@cache
+def encoder_of(folder: Path) -> Encoder:
+    """One a process, which works through many shards: loading takes as long as encoding some 50 MB."""
+    return Encoder(folder)
 
 
 def _load_fast(folder: Path) -> Any:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from data_prep import datasheet
 from data_prep.document import size
-from data_prep.encoder import Encoder, load_tokenizer
+from data_prep.encoder import EXACT, FAST, Encoder, encoder_of, load_tokenizer
 from data_prep.epochs import epochs_per_source, warnings
 from data_prep.executor import Step, run_steps
 from kishi.errors import ArtefactError
@@ -26,7 +26,8 @@ from recipes.job import Job
 
 TIERS = {"heldout": "clean", "heldout-dirty": "dirty"}  # of held-out folders
 BATCH = 256
-CHECK_FIRST, CHECK_EVERY = 20, 500  # documents compared with Hugging Face's tokenizers: the first ones, and every so many
+# Documents compared with Hugging Face's tokenizers: the first ones of each process, the first of each shard, and every so many in it
+CHECK_FIRST, CHECK_EVERY = 20, 500
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -37,9 +38,14 @@ def run(job: Job) -> dict[str, Any]:
     names = [f"{path.parent.name}/{path.name.removesuffix('.jsonl.zst')}" for path in sources]
     if token_bytes(vocab_size) == 4:
         Console().print(f"{vocab_size:,} tokens: an id takes 4 bytes here, not 2")
+    encoder_of.cache_clear()  # what an earlier run in this process found is of that run
     step = IndexShards([path.absolute() for path in sources], names, job.folder.absolute(), job.inputs["tokenizer"].absolute(), vocab_size)
-    run_steps([Step("index", [step], len(sources))], work, job.hardware, 1 if _small(sources) else len(sources))
-    counts = {name: json.loads(_counts(work, name).read_bytes()) for name in names}
+    most = 1 if _small(sources) else len(sources)
+    run_steps([Step("index", [step], len(sources))], work, job.hardware, most)
+    if why := _distrusted(counts := all_counts(work, names)):
+        step.distrusted = why
+        run_steps([Step("index again", [step], len(sources))], work, job.hardware, most)
+        counts = all_counts(work, names)
     _warn_about_encoder(counts)
     return _finish(job, counts, data, vocab_size)
 
@@ -56,6 +62,17 @@ def _small(sources: list[Path]) -> bool:
 
 def _counts(work: Path, name: str) -> Path:
     return work / "counts" / f"{name.replace('/', '-')}.json"
+
+
+def all_counts(work: Path, names: list[str]) -> dict[str, Any]:
+    """What `IndexShards` counted, by shard."""
+    return {name: json.loads(_counts(work, name).read_bytes()) for name in names}
+
+
+def _distrusted(counts: dict[str, Any]) -> str:
+    """Why shards that came from the fast encoder must be made again: in another shard it was caught with other ids."""
+    fast = any(found["encoder"] == FAST for found in counts.values())
+    return next((found["refused"] for found in counts.values() if found["refused"]), "") if fast else ""
 
 
 def _finish(job: Job, counts: dict[str, Any], data: Path, vocab_size: int) -> dict[str, Any]:
@@ -107,7 +124,7 @@ def _warn_about_encoder(counts: dict[str, Any]) -> None:
 
 
 class IndexShards(PipelineStep):  # type: ignore[misc]
-    """Task n encodes file n."""
+    """Task n encodes file n; with `distrusted` only when the fast encoder made what is there."""
 
     type, name = "data_prep", "index"
 
@@ -115,43 +132,48 @@ class IndexShards(PipelineStep):  # type: ignore[misc]
         super().__init__()
         self.sources, self.names, self.folder, self.tokenizer = sources, names, folder, tokenizer
         self.token_bytes = token_bytes(vocab_size)
+        self.distrusted = ""
 
     def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> None:
         """datatrove's interface."""
-        source, prefix, encoder = self.sources[rank], self.folder / self.names[rank], Encoder(self.tokenizer)
-        counts = None
-        if encoder.name != "tokenizers":
-            counts = self._build(source, prefix, encoder)
-        counts = counts or self._build(source, prefix, encoder)
-        assert counts is not None
+        source, name, encoder = self.sources[rank], self.names[rank], encoder_of(self.tokenizer)
+        prefix, notes = self.folder / name, _counts(self.folder / ".work", name)
+        if self.distrusted:
+            if json.loads(notes.read_bytes())["encoder"] == EXACT:
+                return
+            encoder.give_up_fast(self.distrusted)
+        counts = self._build(source, prefix, encoder) or self._build(source, prefix, encoder)
+        assert counts is not None  # the exact encoder agrees with itself
         _check_shard(prefix, counts, self.token_bytes, encoder.end_of_text)
-        write_json(_counts(self.folder / ".work", self.names[rank]), counts | {"encoder": encoder.name, "refused": encoder.refused})
+        write_json(notes, counts | {"encoder": encoder.name, "refused": encoder.refused})
 
     def _build(self, source: Path, prefix: Path, encoder: Encoder) -> dict[str, Any] | None:
         """The shard's counts; None when the fast encoder was caught with other ids and the shard has to be made again."""
         prefix.parent.mkdir(parents=True, exist_ok=True)
         partial = f".{prefix.name}"
         file = MegatronTokenizedFile(str(prefix.parent), partial, token_size=self.token_bytes)
-        documents = checked = 0
-        by_source: dict[str, Counter[str]] = defaultdict(Counter)
+        documents, checked_before = 0, encoder.checked
+        by_source: dict[str, dict[str, int]] = defaultdict(lambda: {"documents": 0, "tokens": 0, "bytes": 0})
         for rows in batched(read_rows(source), BATCH):
             ids, places = encoder.encode([row["text"] for row in rows])
             for number, row in enumerate(rows, documents):
-                if number < CHECK_FIRST or number % CHECK_EVERY == 0:
-                    checked += 1
-                    if not encoder.agrees(row["text"], ids[places[number - documents] : places[number - documents + 1]]):
-                        file.close()
-                        encoder.give_up_fast(f"gave other ids for document {number} ({row['id']}) of {source.name}")
-                        return None
+                sampled = number % CHECK_EVERY == 0 or encoder.checked < CHECK_FIRST
+                if sampled and not encoder.agrees(row["text"], ids[places[number - documents] : places[number - documents + 1]]):
+                    file.close()
+                    encoder.give_up_fast(f"gave other ids for document {number} ({row['id']}) of {source.name}")
+                    return None
             _write(file, ids, places, encoder.end_of_text)
             documents += len(rows)
             for row, length in zip(rows, np.diff(places).tolist(), strict=True):
-                by_source[row["source"]].update(documents=1, tokens=length + 1, bytes=size(row["text"]))
+                found = by_source[row["source"]]
+                found["documents"] += 1
+                found["tokens"] += length + 1
+                found["bytes"] += size(row["text"])
         file.close()
         for ending in (".bin", ".idx"):
             prefix.with_name(f"{partial}{ending}").replace(prefix.with_name(f"{prefix.name}{ending}"))
         whole = {name: sum(found[name] for found in by_source.values()) for name in ("documents", "tokens", "bytes")}
-        return whole | {"checked": checked, "sources": by_source}
+        return whole | {"checked": encoder.checked - checked_before, "sources": by_source}
 
 
 def _write(file: MegatronTokenizedFile, ids: np.ndarray, places: np.ndarray, end_of_text: int) -> None:

@@ -20,7 +20,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             yield raw
             return
         with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as stream:
-            yield io.BufferedReader(stream)  # type: ignore[type-var]
+            yield io.BufferedReader(stream, 1 << 16)  # type: ignore[type-var]
 
 
 def read_rows(path: Path) -> Iterator[Row]:

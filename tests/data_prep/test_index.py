@@ -94,18 +94,30 @@ def test_a_killed_index_goes_on_with_the_shards_that_are_left(indexed: Path, dat
     assert _hashes(tmp_path) == _hashes(indexed)
 
 
+@pytest.mark.parametrize("right", [0, index.CHECK_FIRST])
 def test_a_fast_encoder_with_other_ids_is_given_up_loudly(
-    indexed: Path, data: Path, tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    indexed: Path,
+    data: Path,
+    tokenizer_folder: Path,
+    tmp_path: Path,
+    right: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def all_100(texts: list[str]) -> tuple[bytes, bytes]:
-        places = np.cumsum([0, *map(len, texts)], dtype=np.uint64)
-        return np.full(int(places[-1]), 100, dtype=np.uint32).tobytes(), places.tobytes()
+    """At once; or after a whole shard of which only the documents that were compared had the right ids: it is made again."""
+    exact, seen = encoder.load_tokenizer(tokenizer_folder), list[str]()
 
-    wrong = SimpleNamespace(encode_batch_flat=all_100)
-    monkeypatch.setattr(encoder, "_load_fast", lambda folder: wrong)
+    def wrong_after_some(texts: list[str]) -> tuple[bytes, bytes]:
+        ids = [exact.encode(text, add_special_tokens=False).ids if len(seen) + place < right else [100] for place, text in enumerate(texts)]
+        seen.extend(texts)
+        places = np.cumsum([0, *map(len, ids)], dtype=np.uint64)
+        return np.array([number for one in ids for number in one], dtype=np.uint32).tobytes(), places.tobytes()
+
+    monkeypatch.setattr(encoder, "_load_fast", lambda folder: SimpleNamespace(encode_batch_flat=wrong_after_some))
     facts = index.run(job(tmp_path, _SHARDS, data=data, tokenizer=tokenizer_folder))
     assert _hashes(tmp_path) == _hashes(indexed) and set(facts["encoder"]["shards"]) == {"tokenizers"}
     assert "gave other ids" in capsys.readouterr().out.replace("\n", " ")
+    assert (tmp_path / ".work/logs/index again").exists() == bool(right)
 
 
 def test_a_tokenizer_without_the_special_tokens_is_refused(data: Path, tmp_path: Path) -> None:
