@@ -3,13 +3,14 @@
 A document goes when it holds
 - `ngram` words in a row of a task or chat example, or the whole example when that is shorter (at least `SHORT` words);
 - close together, `containment` of the different word trigrams of such an example: it was edited lightly;
-- a task of two to four words as a sentence of its own, or at the end of one (two words: only the whole sentence);
+- a task of two to four words as a sentence of its own, or at the end of one (two words: only the whole sentence), or anywhere letter for
+  letter, capitals and marks included (two words: only when a mark closes them);
 - more than `max_heldout_overlap` of its own 8-grams in one held-out document, or of that document's in it.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,14 +20,12 @@ from data_prep.document import shingles, words_of
 from data_prep.evaluation_texts import CHAT
 from data_prep.evidence import CleaningStep, Evidence
 from data_prep.heldout import FOLDERS
-from kishi.jsonl import read_rows
+from data_prep.heldout_index import HeldoutIndex, index_folder
 from recipes.schema_data import Decontamination
 
 SHORT = 5  # words; a shorter task counts only where it is a sentence, a shorter turn of a chat is an everyday phrase
 SHORTEST = 2
-HELDOUT_NGRAM = 8
 _EDITED_MIN = 8  # words from which an edited example can be told
-_COMMON = 3  # held-out documents from which on an 8-gram is a set phrase (a notice, a table's head), which leaks nothing
 _SPREAD = 2  # an edited example stands within this many times its own length
 
 Gram = tuple[str, ...]
@@ -42,15 +41,11 @@ class Decontaminate(CleaningStep):
         self.texts, self.limits = texts, limits
 
     def begin(self, rank: int, evidence: Evidence) -> None:
-        """Build the indexes; held-out documents are those of all shards."""
+        """Held-out documents are those of all shards, from `IndexHeldout`."""
         self.examples = ExampleIndex(self.texts, self.limits)
-        self.heldout = {folder: HeldoutIndex(self._texts(folder)) for folder in FOLDERS.values()}  # apart: tiers share set phrases
+        self.heldout = {folder: HeldoutIndex.load(index_folder(self.work, folder)) for folder in FOLDERS.values()}
         counts = {folder: index.count for folder, index in self.heldout.items()}
         evidence.notes |= {"compared_with": {**self.examples.counts, **counts}, "too_short": self.examples.too_short}
-
-    def _texts(self, folder: str) -> Iterator[str]:
-        for path in sorted((self.work / "documents" / folder).glob("*.zst")):
-            yield from (row["text"] for row in read_rows(path))
 
     def apply(self, document: Document, evidence: Evidence) -> Document | None:
         """None for a document that repeats evaluation text."""
@@ -70,22 +65,22 @@ class ExampleIndex:
     def __init__(self, texts: dict[str, list[str]], limits: Decontamination) -> None:
         self._limits = limits
         self._verbatim: dict[Gram, dict[Gram, str]] = defaultdict(dict)  # first two words -> runs that begin so -> set
-        self._short: dict[Gram, dict[Gram, str]] = defaultdict(dict)  # the same for whole texts under SHORT words
+        self._short: dict[Gram, list[tuple[Gram, str, re.Pattern[str]]]] = defaultdict(list)  # whole texts under SHORT words
         self._trigrams: dict[Gram, list[int]] = defaultdict(list)
         self._examples: list[tuple[str, int, int]] = []  # set, different trigrams, words
         self.counts = {name: len(rows) for name, rows in texts.items()}
         self.too_short = 0
         for name, rows in texts.items():
             for text in rows:
-                self._add(name, words_of(text))
+                self._add(name, text, words_of(text))
         self._pairs = {*self._verbatim, *self._short, *(gram[:2] for gram in self._trigrams)}
 
-    def _add(self, name: str, words: Sequence[str]) -> None:
+    def _add(self, name: str, text: str, words: Sequence[str]) -> None:
         if len(words) < SHORT:
             if name.startswith(CHAT) or len(words) < SHORTEST:
                 self.too_short += 1
             else:
-                self._short[tuple(words[:2])].setdefault(tuple(words), name)
+                self._short[tuple(words[:2])].append((tuple(words), name, _letter_for_letter(text, len(words))))
             return
         for gram in shingles(words, min(self._limits.ngram, len(words))):
             self._verbatim[gram[:2]].setdefault(gram, name)
@@ -104,8 +99,8 @@ class ExampleIndex:
             for gram, name in self._verbatim.get(pair, {}).items():
                 if tuple(words[at : at + len(gram)]) == gram:
                     return name
-            for gram, name in self._short.get(pair, {}).items():
-                if tuple(words[at : at + len(gram)]) == gram and _is_sentence(gram, text):
+            for gram, name, exact in self._short.get(pair, ()):
+                if tuple(words[at : at + len(gram)]) == gram and (_is_sentence(gram, text) or exact.search(text)):
                     return name
             trigram = tuple(words[at : at + 3])
             for example in self._trigrams.get(trigram, ()):
@@ -127,6 +122,12 @@ def _is_sentence(words: Gram, text: str) -> bool:
     return re.search(begins + r"[\W_]+".join(map(re.escape, words)) + r"[^\w\n]*?(?:[.?!:…\n]|$)", text.lower()) is not None
 
 
+def _letter_for_letter(text: str, words: int) -> re.Pattern[str]:
+    """Finds the text as it is written, whatever stands around it; two words without a mark at their end only as a whole line."""
+    pattern = r"(?<!\w)" + r"\s+".join(map(re.escape, text.split())) + r"(?!\w)"
+    return re.compile(pattern if words > SHORTEST or not text[-1].isalnum() else rf"^{pattern}$", re.MULTILINE)
+
+
 def _most_within(hits: Sequence[tuple[int, Gram]], window: int) -> int:
     """The most different trigrams within any `window` words."""
     best, first = 0, 0
@@ -139,32 +140,3 @@ def _most_within(hits: Sequence[tuple[int, Gram]], window: int) -> int:
             first += 1
         best = max(best, len(inside))
     return best
-
-
-class HeldoutIndex:
-    """Long texts: held-out documents."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._grams: dict[Gram, list[int]] = defaultdict(list)
-        self._sizes: list[int] = []
-        for text in texts:
-            own = set(_eight(words_of(text)))
-            for gram in own:
-                self._grams[gram].append(len(self._sizes))
-            self._sizes.append(len(own))
-        for gram in [gram for gram, places in self._grams.items() if len(places) >= _COMMON]:
-            del self._grams[gram]
-        self.count = len(self._sizes)
-
-    def overlap(self, words: Sequence[str]) -> float:
-        """The largest share of 8-grams in common with one held-out document, of the smaller of the two."""
-        runs = _eight(words)
-        known = {gram for gram in runs if gram in self._grams}
-        if not known:
-            return 0.0
-        own, shared = set(runs), Counter(place for gram in known for place in self._grams[gram])
-        return max((count / max(1, min(len(own), self._sizes[place])) for place, count in shared.items()), default=0.0)
-
-
-def _eight(words: Sequence[str]) -> list[Gram]:
-    return shingles(words, HELDOUT_NGRAM) if len(words) >= HELDOUT_NGRAM else []

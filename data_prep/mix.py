@@ -65,12 +65,20 @@ class Threshold(PipelineStep):  # type: ignore[misc]
 
     def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> None:
         """datatrove's interface."""
-        found: dict[str, dict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
+        found: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
         for path in sorted((self.work / "draws").glob("*.jsonl")):
-            for row in read_rows(path):
-                found[row["tier"]][row["lang"]].append((row["draw"], row["bytes"]))
-        draws = {tier: {lang: np.sort(np.array(rows, dtype=_DRAW)) for lang, rows in langs.items()} for tier, langs in found.items()}
+            for (tier, lang), rows in _draws(path).items():
+                found[tier][lang].append(np.array(rows, dtype=_DRAW))
+        draws = {tier: {lang: np.sort(np.concatenate(parts)) for lang, parts in langs.items()} for tier, langs in found.items()}
         write_json(self.work / THRESHOLDS, {tier: thresholds(tier, of, self.shares) for tier, of in sorted(draws.items())})
+
+
+def _draws(path: Path) -> dict[tuple[str, str], list[tuple[float, int]]]:
+    """(tier, language) -> (draw, bytes) of each document of one task."""
+    found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+    for row in read_rows(path):
+        found[row["tier"], row["lang"]].append((row["draw"], row["bytes"]))
+    return found
 
 
 def thresholds(tier: str, draws: Mapping[str, Any], shares: Mapping[Language, float]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from data_prep.evaluation_texts import evaluation_texts
 from data_prep.executor import Step
 from data_prep.filters import Quality
 from data_prep.heldout import HoldOut
+from data_prep.heldout_index import IndexHeldout
 from data_prep.identify import Identify
 from data_prep.mix import Draw, Mix, Threshold
 from data_prep.normalise import Normalise
@@ -50,6 +51,7 @@ def steps(recipe: Recipe, units: list[Unit], work: Path, corpus: Path) -> list[S
         Step("pairs", [VerifyPairs(work, data.near_duplicate_similarity)], BUCKETS),
         Step("clusters", [cluster, ChooseKept(work)], 1),
         Step("split", split, len(units)),
+        Step("held-out index", [IndexHeldout(work)], 1),
         Step("decontaminate", decontaminate, len(units)),
         Step("threshold", [Threshold(work, data.mix)], 1),
         Step("mix", [ReadShard(work, "decontaminated"), Mix(work, corpus, seed)], len(units)),

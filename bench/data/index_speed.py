@@ -13,7 +13,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +55,14 @@ def measure(folder: Path, tokenizer: Path, shard_megabytes: float, work: Path) -
     from datatrove.pipeline.tokens import MegatronDocumentTokenizer
     from megatron.core.datasets import indexed_dataset  # noqa: F401
 
-    ours = IndexShards([work / f"{name}.jsonl.zst" for name in names], names, work / "ours", tokenizer, vocab_size)
-    theirs = MegatronDocumentTokenizer(str(work / "datatrove"), "of", str(tokenizer / "tokenizer.json"), END_OF_TEXT)
-    times = {
-        "ours": seconds(lambda: in_one_process([ours], len(names), work / "ours")),
-        "megatron": seconds(lambda: megatron_way([work / f"{name}.jsonl" for name in names], tokenizer, work / "megatron")),
-        "datatrove": seconds(lambda: in_one_process([ReadPlain(work, names), theirs], len(names), work / "datatrove")),
-    }
+    times: dict[str, list[float]] = {who: [0.0, 0.0] for who in ("ours", *THEIRS)}
+    megatron = MegatronWay(tokenizer)
+    for name in names:  # in turn, so that whatever else the machine does is in the time of all three
+        ours = IndexShards([work / f"{name}.jsonl.zst"], [name], work / "ours", tokenizer, vocab_size)
+        theirs = MegatronDocumentTokenizer(str(work / "datatrove" / name), "of", str(tokenizer / "tokenizer.json"), END_OF_TEXT)
+        add(times["ours"], in_one_process, [ours], work / "tasks/ours" / name)
+        add(times["megatron"], megatron.shard, work / f"{name}.jsonl", work / "megatron")
+        add(times["datatrove"], in_one_process, [ReadPlain(work / f"{name}.jsonl"), theirs], work / "tasks/datatrove" / name)
     counts = all_counts(work / "ours" / ".work", names)
     total = sum(found["bytes"] for found in counts.values()) / 1e6
     figures: dict[str, Any] = {
@@ -75,11 +75,17 @@ def measure(folder: Path, tokenizer: Path, shard_megabytes: float, work: Path) -
         "documents compared with tokenizers": sum(found["checked"] for found in counts.values()),
     }
     for who, (cpu, clock) in times.items():
-        figures[THEIRS.get(who, who)] = {"cpu_seconds": cpu, "seconds": clock, "megabytes_a_cpu_second": round(total / cpu, 2)}
+        figures[THEIRS.get(who, who)] = {
+            "cpu_seconds": round(cpu, 2),
+            "seconds": round(clock, 2),
+            "megabytes_a_cpu_second": round(total / cpu, 2),
+        }
     for who, name in THEIRS.items():
         figures[f"times {name}"] = round(times[who][0] / times["ours"][0], 1)
     for who, name in THEIRS.items():
-        pairs = [(work / f"ours/{shard}.bin", _their_bin(work / who, rank, shard)) for rank, shard in enumerate(names)]
+        pairs = [
+            (work / f"ours/{name}.bin", next((work / who).glob(f"{name}.bin" if who == "megatron" else f"{name}/*.bin"))) for name in names
+        ]
         figures[f"same .bin as {name}"] = all(one.read_bytes() == other.read_bytes() for one, other in pairs)
     return figures
 
@@ -102,53 +108,53 @@ def _up_to(rows: Iterator[Row], limit: float) -> Iterator[Row]:
         yield row
 
 
-def in_one_process(pipeline: list[PipelineStep], tasks: int, folder: Path) -> None:
-    """Through the executor, task after task."""
-    run_steps([Step("index", pipeline, tasks)], folder / ".work", load_hardware("cpu"), 1)
+def in_one_process(pipeline: list[PipelineStep], folder: Path) -> None:
+    """One task, through the executor."""
+    run_steps([Step("index", pipeline, 1)], folder, load_hardware("cpu"), 1)
 
 
 class ReadPlain(PipelineStep):  # type: ignore[misc]
-    """Task n reads file n."""
+    """Reads a shard for datatrove's tokenizer."""
 
     type, name = "bench", "read"
 
-    def __init__(self, work: Path, names: list[str]) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
-        self.work, self.names = work, names
+        self.path = path
 
     def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """datatrove's interface."""
-        for row in read_rows(self.work / f"{self.names[rank]}.jsonl"):
+        for row in read_rows(self.path):
             yield Document(row["text"], row["id"])
 
 
-def megatron_way(sources: list[Path], folder: Path, out: Path) -> None:
+class MegatronWay:
     """What `tools/preprocess_data.py` does with one worker: a document at a time, one tokenizer for all files."""
-    import torch
-    from megatron.core.datasets.indexed_dataset import DType, IndexedDatasetBuilder
 
-    tokenizer = load_tokenizer(folder)
-    out.mkdir()
-    for source in sources:
-        prefix = out / source.stem
-        builder = IndexedDatasetBuilder(f"{prefix}.bin", dtype=DType.optimal_dtype(tokenizer.get_vocab_size()))
+    def __init__(self, tokenizer: Path) -> None:
+        self._folder, self._tokenizer = tokenizer, None
+
+    def shard(self, source: Path, out: Path) -> None:
+        """One file; the first loads the tokenizer."""
+        import torch
+        from megatron.core.datasets.indexed_dataset import DType, IndexedDatasetBuilder
+
+        tokenizer = self._tokenizer = self._tokenizer or load_tokenizer(self._folder)
+        out.mkdir(exist_ok=True)
+        builder = IndexedDatasetBuilder(f"{out / source.stem}.bin", dtype=DType.optimal_dtype(tokenizer.get_vocab_size()))
         with source.open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
                 ids = [*tokenizer.encode(json.loads(line)["text"], add_special_tokens=False).ids, SPECIAL_IDS[END_OF_TEXT]]
                 builder.add_document(torch.tensor(ids), [len(ids)])
-        builder.finalize(f"{prefix}.idx")
+        builder.finalize(f"{out / source.stem}.idx")
 
 
-def _their_bin(folder: Path, rank: int, shard: str) -> Path:
-    named = folder / f"{shard}.bin"
-    return named if named.exists() else next(islice(folder.glob(f"*{rank:05d}*.bin"), 1))
-
-
-def seconds(action: Callable[[], None]) -> tuple[float, float]:
-    """Of the processor and on the clock."""
+def add(times: list[float], action: Callable[..., None], *arguments: Any) -> None:
+    """Seconds of the processor and on the clock that the call takes."""
     cpu, clock = time.process_time(), time.monotonic()
-    action()
-    return round(time.process_time() - cpu, 2), round(time.monotonic() - clock, 2)
+    action(*arguments)
+    times[0] += time.process_time() - cpu
+    times[1] += time.monotonic() - clock
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.decontaminate import SHORT, ExampleIndex, HeldoutIndex
+from data_prep.decontaminate import SHORT, ExampleIndex
 from data_prep.document import words_of
 from data_prep.evaluation_texts import evaluation_texts
+from data_prep.heldout_index import HeldoutIndex
 from kishi.errors import DataError
 from kishi.jsonl import read_rows
 from recipes.schema_data import Decontamination
@@ -44,9 +45,12 @@ def test_verbatim_questions_are_always_found_and_ordinary_text_never() -> None:
         ("Who built the Colosseum?", "The Romans, who built the Colosseum with slaves, had cement.", False),  # inside a sentence
         ("Кто ты?", "Он спросил.\n— Кто ты?", True),
         ("Кто ты?", "Скажи, кто ты?", False),  # two words are compared with whole sentences only
+        ("Кто ты?", "Скажи Кто ты? и тут", True),  # or letter for letter, with the mark that closes them
+        ("Жүйке жүйесі", "Ол Жүйке жүйесі ауруы", False),
+        ("Who built the Colosseum", "quiz Who built the Colosseum answers", True),
     ],
 )
-def test_short_tasks_are_found_as_sentences(example: str, text: str, found: bool) -> None:
+def test_short_tasks_are_found_as_sentences_or_letter_for_letter(example: str, text: str, found: bool) -> None:
     assert (_index([example]).find(text) is not None) == found
 
 
@@ -74,12 +78,16 @@ def test_scattered_words_of_a_question_are_no_repetition() -> None:
     assert _index([question]).find(" ".join(scattered)) is None and _index([question]).find(question) == "set"
 
 
-def test_heldout_overlap_is_of_the_smaller_text_and_ignores_set_phrases() -> None:
+def test_heldout_overlap_is_of_the_smaller_text_and_ignores_set_phrases(tmp_path: Path) -> None:
     words = [f"word{n}" for n in range(100)]
     notice = [f"notice{n}" for n in range(12)]
-    index = HeldoutIndex([" ".join(words), *(" ".join([*notice, str(n), *map(str, range(n * 50, n * 50 + 30))]) for n in range(1, 4))])
+    made = HeldoutIndex.of([" ".join(words), *(" ".join([*notice, str(n), *map(str, range(n * 50, n * 50 + 30))]) for n in range(1, 4))])
+    made.save(tmp_path)
+    index = HeldoutIndex.load(tmp_path)
     assert index.overlap(["intro", *words[:40]]) > 0.9 and index.overlap(words * 2) > 0.9
     assert index.overlap([*notice, *(f"own{n}" for n in range(30))]) == 0.0 and index.overlap(["short"]) == 0.0
+    HeldoutIndex.of([]).save(tmp_path / "empty")  # a tier without held-out documents
+    assert HeldoutIndex.load(tmp_path / "empty").overlap(words) == 0.0
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{broken\n", b"[1]\n"])
