@@ -30,6 +30,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _SOME_CYRILLIC = 0.2  # share of letters from which on the Latin ones are taken for names
 _FAR = 100.0  # the own language is not even among the candidates
 _NOT_PROSE = re.compile(r"[^\s/\\_=<>{}]*+[/\\_=<>{}]\S*+")  # addresses, paths, code
+_SIGNS = re.compile(r"[/\\_=<>{}]")
 
 
 @cache
@@ -45,6 +46,14 @@ def identify(text: str) -> dict[str, float]:
     return {_CODES.get(code, code): float(score - found[0][1]) for code, score in found}
 
 
+def _distance(text: str, own: str) -> float:
+    return identify(_prose(text)).get(own, _FAR)
+
+
+def _prose(text: str) -> str:
+    return _NOT_PROSE.sub(" ", text) if _SIGNS.search(text) else text
+
+
 def _letters(text: str) -> int:
     return sum(map(len, _LETTERS.findall(text)))
 
@@ -57,7 +66,7 @@ def judge(text: str, own: str, margin: float) -> str | None:
     """`own`, or the language that the text surely is in; None when it is too short to tell, or names and code rather than prose."""
     if len(text) < MIN_LETTERS:
         return None
-    prose = _NOT_PROSE.sub(" ", text)
+    prose = _prose(text)
     letters = _letters(prose)
     if letters < MIN_LETTERS:
         return None
@@ -114,10 +123,16 @@ class Identify(CleaningStep):
             del size[""]
             if size and 2 * (sum(size.values()) - size[own]) > len(text):
                 return size.most_common(1)[0][0]
-            return is_foreign(text, own, limits.language_margin)
+            return is_foreign(text, own, limits.language_margin) or self._other_of_mixed(text, size, own)
         if len(text) >= _WHOLE and (whole := is_foreign(text[:_ENOUGH], own, limits.document_margin)) not in self.languages:
             return whole
         return None
+
+    def _other_of_mixed(self, text: str, told: Counter[str], own: str) -> str | None:
+        """A page of short lines and code in several languages, of which no line is in its own and the whole is far from it."""
+        if told[own] or not told or _distance(text, own) <= self.light.for_language(own).language_margin:
+            return None
+        return told.most_common(1)[0][0]
 
     def _main_language(self, lines: list[str], text: str) -> str:
         size = Counter[str]()

@@ -56,7 +56,6 @@ _MIN_MOJIBAKE = 4
 _SCRIPTS_MEET = re.compile("[A-Za-zəƏ][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-zəƏ]")
 _MIXED = regex.compile(r"\b(?=\w*\p{Cyrillic})(?=\w*[A-Za-zəƏ])[\p{L}\p{M}]+\b")
 _SCHWA = str.maketrans("əƏ", "әӘ")  # Latin to Cyrillic: no word of Kazakh, Russian or English has the Latin one beside Cyrillic letters
-_HYPHENS = str.maketrans("\u2010\u2011", "--")
 _LOOK_ALIKES = str.maketrans("aceiopxyhABCEHIKMOPTXY", "асеіорхуһАВСЕНІКМОРТХУ")
 
 
@@ -84,21 +83,30 @@ def normalise(text: str, dropped: Callable[[str], None] = lambda line: None) -> 
 def _once(text: str, dropped: Callable[[str], None]) -> str:
     text = repair_encoding(text.replace("\r\n", "\n").replace("\r", "\n"))
     text = strip_markup(text)
-    text = unicodedata.normalize("NFC", _CONTROL.sub("", text)).translate(_HYPHENS)
+    text = unicodedata.normalize("NFC", _CONTROL.sub("", text)).replace("\u2010", "-").replace("\u2011", "-")
     if matter := _FRONT_MATTER.match(text):
         dropped(matter[0])
         text = text[matter.end() :]
-    lines = [line.rstrip() for line in _SPACES.sub(" ", text).split("\n")]
-    lowered = text.lower()
-    if any(sign in lowered for sign in _BOILERPLATE_SIGNS):  # few texts have one, and looking for all of them at once is cheap
+    if "  " in text or "\t" in text or "\u00a0" in text:
+        text = _SPACES.sub(" ", text)
+    lines = [line.rstrip() for line in text.split("\n")]
+    if _has_sign(text):
         lines = list(_without_boilerplate(lines, dropped))
     text = join_tokens(mend_look_alikes("\n".join(lines)))
-    return mask_personal_data(_BLANK_LINES.sub("\n\n", text).strip())
+    if "\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
+    return mask_personal_data(text.strip())
+
+
+def _has_sign(text: str) -> bool:
+    """Without one there is no boilerplate; few texts and lines have one, and looking for these is cheap."""
+    lowered = text.lower()
+    return any(sign in lowered for sign in _BOILERPLATE_SIGNS)
 
 
 def _without_boilerplate(lines: list[str], dropped: Callable[[str], None]) -> Iterator[str]:
     for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
-        if is_boilerplate(line) or is_navigation(before, line, after):
+        if _has_sign(line) and (is_boilerplate(line) or is_navigation(before, line, after)):
             dropped(line)
         else:
             yield line
@@ -106,7 +114,7 @@ def _without_boilerplate(lines: list[str], dropped: Callable[[str], None]) -> It
 
 def mend_look_alikes(text: str) -> str:
     """Latin letters that look Cyrillic, inside words that are mostly Cyrillic, become Cyrillic."""
-    return _MIXED.sub(_mend_word, text) if _SCRIPTS_MEET.search(text) else text
+    return _MIXED.sub(_mend_word, text) if not text.isascii() and _SCRIPTS_MEET.search(text) else text
 
 
 def _mend_word(match: "regex.Match[str]") -> str:

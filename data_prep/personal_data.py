@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable
 
 _EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+(\.[\w-]+)+\b")
-_CARD = re.compile(r"(?<![\d.,])\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}(?![\d.,]\d|\d)")
+# What must not stand before is asked after the first letters: a pattern that begins with letters is searched for several times as fast
+_CARD = re.compile(r"\d{4}(?<![\d.,]\d{4})([ -]?)\d{4}\1\d{4}\1\d{4}(?![\d.,]\d|\d)")
 _CARD_WORD = re.compile(r"(card|карт[аыу]?|карточк[аи])\W{0,3}$", re.IGNORECASE)
-_IIN = re.compile(r"(?<!\d)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{6}(?!\d)")
+_IIN = re.compile(r"\d{2}(?<!\d{3})(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{6}(?!\d)")
 _IIN_WORD = re.compile(r"(ИИН|ЖСН|IIN)\W{0,3}$", re.IGNORECASE)
 _BEFORE = 14  # letters in which such a word stands
 # +7 or 8, then ten digits in groups; or + and eleven to fourteen digits of another country
-_PHONE = re.compile(r"(?<![\d\w])(?:\+7|8)(?:[ ()\u00a0-]{0,2}\d){10}(?!\d)|(?<![\d\w])\+[1-69](?:[ ()-]{0,2}\d){9,13}(?!\d)")
+_PHONE = re.compile(
+    r"[+8](?<!\w[+8])(?:(?:(?<=\+)7|(?<=8))(?:[ ()\u00a0-]{0,2}\d){10}|(?<=\+)[1-69](?:[ ()-]{0,2}\d){9,13})(?!\d)",
+)
 _FIRST_WEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 _SECOND_WEIGHTS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)
 

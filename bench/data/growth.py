@@ -3,7 +3,7 @@
     python -m bench.data.growth FOLDER --out RECORD [--megabytes 10 30 100]
 
 FOLDER holds {kk,ru,en}.jsonl.zst. Beyond its own documents, text is grown from them: the words of each line in another order, so that no
-two documents are alike and none is removed as a duplicate.
+two documents are alike and none is removed as a duplicate. Sizes that the record has already stay in it.
 """
 
 import argparse
@@ -39,7 +39,8 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure(options.folder, options.one)))
         return
-    figures = {}
+    result = options.out / "result.json" if options.out else None
+    figures = json.loads(result.read_bytes())["figures"] if result and result.exists() else {}
     for size in options.megabytes:
         with tempfile.TemporaryDirectory() as work:
             for language, share in SHARES.items():
@@ -49,8 +50,8 @@ def main() -> None:
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         figures[f"{size:g} MB"] = json.loads(done.stdout.splitlines()[-1])
         print(size, figures[f"{size:g} MB"], flush=True)
-    if options.out:
-        write_record(options.out, "data stage, growth", figures)
+        if options.out:
+            write_record(options.out, "data stage, growth", figures)
 
 
 def grown(path: Path, size: float) -> Iterator[Row]:

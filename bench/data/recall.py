@@ -18,12 +18,12 @@ from typing import Any
 from datatrove.data import Document
 
 from bench.data import duplicates
-from bench.data.speed import command, commit, device
+from bench.record import write_record
 from data_prep.decontaminate import ExampleIndex
 from data_prep.identify import Identify, is_foreign
 from data_prep.normalise import normalise
 from data_prep.personal_data import iin_check_digit, luhn_digit, mask_personal_data
-from kishi.jsonl import read_rows, write_json
+from kishi.jsonl import read_rows
 from recipes.schema_data import Decontamination, Filters, Limits
 
 MARGIN = Limits().language_margin
@@ -46,14 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         figures["documents of other languages"] = foreign_documents(hosts, options.foreign, Path(work))
         figures["duplicates"] = duplicates.figures([text for texts in hosts.values() for text in texts], Path(work) / "duplicates")
-    result = {
-        "name": "data cleaning recall",
-        "device": device(),
-        "commit": commit(),
-        "command": command("bench.data.recall"),
-        "figures": figures,
-    }
-    write_json(options.out / "result.json", result)
+    write_record(options.out, "data cleaning recall", figures)
     print(json.dumps(figures, indent=2, ensure_ascii=False))
 
 

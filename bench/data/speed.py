@@ -1,39 +1,32 @@
-"""Megabytes a CPU second of cleaning and indexing, one process, on real text; peers beside ours on the same text.
+"""Megabytes a CPU second of cleaning, one process, on real text; peers beside ours on the same text. The index: `index_speed.py`.
 
-python -m bench.data.speed FOLDER TOKENIZER --out RECORD [--megabytes 10]
+python -m bench.data.speed FOLDER --out RECORD [--megabytes 3]
 
-FOLDER holds {kk,ru,en}.jsonl.zst; TOKENIZER is a folder with tokenizer.json. Each figure is text bytes by CPU seconds, all threads
-added: speed a core, whatever else the machine does. Cleaning steps are timed one by one over the same documents, each on what the step
-before left.
+FOLDER holds {kk,ru,en}.jsonl.zst. Each figure is text bytes by CPU seconds, all threads added. Cleaning steps are timed one by one over
+the same documents, each on what the step before left.
 """
 
 import argparse
 import json
-import platform
-import shlex
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from datatrove.data import Document
 
+from bench.record import write_record
 from data_prep.collect import Collect
 from data_prep.decontaminate import Decontaminate
 from data_prep.deduplicate import Signatures, config
 from data_prep.document import Words, shingles, size, words_of
-from data_prep.encoder import Encoder, load_tokenizer
 from data_prep.evaluation_texts import evaluation_texts
 from data_prep.filters import Quality
+from data_prep.heldout_index import IndexHeldout
 from data_prep.identify import MIN_LETTERS, Identify, identify
-from data_prep.index import IndexShards
 from data_prep.normalise import Normalise
 from data_prep.sources import plan
-from kishi.jsonl import write_json, write_rows
-from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
 from recipes.loading import load_recipe
 
 LANGUAGES = ("kk", "ru", "en")
@@ -43,22 +36,14 @@ def main() -> None:
     """Measure, print, write `result.json`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("tokenizer", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--megabytes", type=float, default=10, help="of text a language")
+    parser.add_argument("--megabytes", type=float, default=3, help="of text a language")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         documents, figures = cleaning(options.folder, options.megabytes, work)
-        figures |= near_duplicates(documents, work) | language_identification(documents) | indexing(documents, options.tokenizer, work)
-    result = {
-        "name": "data preparation speed",
-        "device": device(),
-        "commit": commit(),
-        "command": command("bench.data.speed"),
-        "figures": figures,
-    }
-    write_json(options.out / "result.json", result)
+        figures |= near_duplicates(documents, work) | language_identification(documents)
+    write_record(options.out, "data cleaning speed", figures)
     print(json.dumps(figures, indent=2))
 
 
@@ -81,6 +66,7 @@ def cleaning(folder: Path, megabytes: float, work: Path) -> tuple[list[Document]
         Quality(work, recipe.data.light, recipe.data.strict, frozenset()),
         Decontaminate(work, evaluation_texts(recipe), recipe.data.decontamination),
     )
+    IndexHeldout(work).run()  # of no documents
     spent: list[float] = []
     list(steps[1].run(documents[:1]))  # heliport loads its model once
     for step in steps:
@@ -141,96 +127,17 @@ def language_identification(documents: list[Document]) -> dict[str, float | str]
     }
 
 
-def indexing(documents: list[Document], tokenizer: Path, work: Path) -> dict[str, Any]:
-    """Our index; Megatron-LM's way (tokenizers, one document at a time, IndexedDatasetBuilder); datatrove's MegatronDocumentTokenizer.
-
-    Each reads the same rows from a file: ours zstd, Megatron-LM's plain JSON Lines as its tool takes them, datatrove's from memory.
-    """
-    from datatrove.pipeline.tokens import MegatronDocumentTokenizer
-
-    source, plain = work / "all.jsonl.zst", work / "all.jsonl"
-    for path in (source, plain):
-        write_rows(path, ({"id": document.id, "text": document.text, "source": "x"} for document in documents))
-    vocab_size = load_tokenizer(tokenizer).get_vocab_size()
-    ours = IndexShards([source], ["ours"], work, tokenizer, vocab_size)
-    theirs = MegatronDocumentTokenizer(str(work), "datatrove", str(tokenizer / "tokenizer.json"), END_OF_TEXT)
-    import torch  # noqa: F401  (not in the time of any of them)
-    from megatron.core.datasets import indexed_dataset  # noqa: F401
-
-    times: dict[str, Times] = {}
-    for name, action in (
-        ("index", lambda: ours.run(None)),
-        ("index, Megatron-LM's way", lambda: megatron_way(plain, tokenizer, work / "megatron")),
-        ("index, datatrove's MegatronDocumentTokenizer", lambda: theirs.run(iter(documents))),
-    ):
-        times[name] = timed(action)
-    figures: dict[str, Any] = {"encoder": Encoder(tokenizer).name, "vocabulary": vocab_size}
-    figures |= {name: rate(documents, found.cpu) for name, found in times.items()}
-    figures |= {f"{name}, MB a second": rate(documents, found.wall) for name, found in times.items()}
-    figures["times Megatron-LM's way"] = round(times["index, Megatron-LM's way"].cpu / times["index"].cpu, 1)
-    figures["times datatrove's"] = round(times["index, datatrove's MegatronDocumentTokenizer"].cpu / times["index"].cpu, 1)
-    figures["same .bin as Megatron-LM's way"] = (work / "ours.bin").read_bytes() == (work / "megatron.bin").read_bytes()
-    theirs_bin = next(work.glob("datatrove*.bin"))
-    figures["same .bin as datatrove's"] = (work / "ours.bin").read_bytes() == theirs_bin.read_bytes()
-    return figures
-
-
-def megatron_way(source: Path, folder: Path, prefix: Path) -> None:
-    """What `tools/preprocess_data.py` does with one worker."""
-    import torch
-    from megatron.core.datasets.indexed_dataset import DType, IndexedDatasetBuilder
-
-    tokenizer = load_tokenizer(folder)
-    builder = IndexedDatasetBuilder(f"{prefix}.bin", dtype=DType.optimal_dtype(tokenizer.get_vocab_size()))
-    with source.open(encoding="utf-8") as lines:
-        for line in lines:
-            ids = [*tokenizer.encode(json.loads(line)["text"], add_special_tokens=False).ids, SPECIAL_IDS[END_OF_TEXT]]
-            builder.add_document(torch.tensor(ids), [len(ids)])
-    builder.finalize(f"{prefix}.idx")
-
-
-class Times(NamedTuple):
-    """Seconds, of the processor (all threads added) and on the clock."""
-
-    cpu: float
-    wall: float
-
-
-def timed(action: Callable[[], Any]) -> Times:
-    """An action that gives an iterator is drained."""
-    cpu, wall = time.process_time(), time.monotonic()
+def seconds(action: Callable[[], Any]) -> float:
+    """CPU time. An action that gives an iterator is drained."""
+    began = time.process_time()
     for _ in action() or ():
         pass
-    return Times(time.process_time() - cpu, time.monotonic() - wall)
-
-
-def seconds(action: Callable[[], Any]) -> float:
-    """CPU time."""
-    return timed(action).cpu
+    return time.process_time() - began
 
 
 def rate(documents: Iterable[Document], took: float) -> float:
     """MB of text a CPU second."""
     return round(sum(size(document.text) for document in documents) / 1e6 / took, 2)
-
-
-def device() -> str:
-    """CPU and how many of its cores are here."""
-    import os
-
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
-    return f"{model}, {os.cpu_count()} cores ({platform.machine()})"
-
-
-def commit() -> str:
-    """Of the code that was measured."""
-    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def command(module: str) -> str:
-    """With folders of this machine left out."""
-    names = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]
-    return shlex.join(["python", "-m", module, *names])
 
 
 if __name__ == "__main__":
