@@ -27,7 +27,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     """Each line of a file that this project wrote itself. Raises ValueError on a bad line; see `data_prep` for foreign files."""
     with open_bytes(path) as stream:
         for line in stream:
-            yield json.loads(line)
+            yield json.loads(line.decode("utf-8"))  # of bytes it would have to find out the encoding
 
 
 def encode_row(row: Row) -> bytes:
