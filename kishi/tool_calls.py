@@ -140,5 +140,5 @@ def same_value(found: Any, expected: Any) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Letters and digits decide: case, spaces, quotes and the mark at the end do not."""
-    return re.sub(r"[\s\"'«»“”„]+", "", text.casefold()).rstrip(".!?")
+    """Letters and digits decide: case, spaces, quotes, an English article before it and the mark at the end do not."""
+    return re.sub(r"[\s\"'«»“”„]+", "", re.sub(r"^(the|an?)\s", "", text.casefold().strip())).rstrip(".!?")

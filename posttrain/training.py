@@ -1,4 +1,4 @@
-"""What SFT and DPO share: trainer arguments, quiet libraries, resume after a kill."""
+"""What SFT, DPO and function calling share: trainer arguments, quiet libraries, resume after a kill."""
 
 import math
 import warnings
@@ -15,7 +15,7 @@ from posttrain.checkpoints import MarkComplete, is_last, newest_complete
 from posttrain.record import Recorder
 from recipes.hardware import Hardware
 from recipes.job import Job
-from recipes.schema_posttrain import Finetune
+from recipes.schema_posttrain import Finetune, Steps, Tools
 
 SAVES = 4
 
@@ -35,12 +35,12 @@ def micro_batch(batch: int, most: int) -> int:
     return max(size for size in range(1, min(batch, most) + 1) if batch % size == 0)
 
 
-def steps_in(examples: int, section: Finetune) -> int:
+def steps_in(examples: int, section: Steps) -> int:
     """Optimiser steps of the whole training, as the trainer counts them."""
     return math.ceil(section.epochs * math.ceil(examples / section.batch_size))
 
 
-def arguments(job: Job, section: Finetune, limit: int, examples: int, rows_an_example: int = 1) -> dict[str, Any]:
+def arguments(job: Job, section: Finetune | Tools, limit: int, examples: int, rows_an_example: int = 1) -> dict[str, Any]:
     """Arguments of TRL's configurations. `batch_size` is the whole batch of a step; the overlay only decides in how many parts it is done.
 
     `limit`: tokens of the longest example that is let in. Four checkpoints a run; a killed run goes on from the last complete one.

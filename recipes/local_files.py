@@ -17,7 +17,7 @@ MISSING = "missing"
 
 
 def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
-    """The paths in these parts of a recipe: "base", "data", "eval", "sft" or "dpo". They need not exist."""
+    """The paths in these parts of a recipe: "base", "data", "eval", "sft", "dpo" or "tools". They need not exist."""
     paths: list[Path] = [Path(recipe.base.path)] if "base" in parts and recipe.base and recipe.base.path else []
     if "data" in parts:
         folder = Path(recipe.data.folder or ".")
@@ -25,6 +25,7 @@ def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
         paths += [Path(source.hub.dataset) for source in recipe.data.sources if source.hub and not source.hub.revision]
     paths += [Path(task.path) for task in recipe.eval.tasks if "eval" in parts]
     paths += [Path(section.path) for name, section in (("sft", recipe.sft), ("dpo", recipe.dpo)) if name in parts]
+    paths += [Path(recipe.tools.path)] if "tools" in parts and recipe.tools and recipe.tools.path else []
     return paths
 
 

@@ -204,6 +204,8 @@ def outcome(desk: Desk, tool: Tool, given: dict[str, Any]) -> dict[str, Value]:
         return {name: measured(value, desk.language) for name, value in COMPUTED[tool.compute](given).items()}
     fixed = {name: next(iter(value.values())) for name, value in tool.result.items() if isinstance(value, dict)}
     drawn = {name: draw(pool, desk.language, desk.rng) for name, pool in tool.result.items() if isinstance(pool, str)}
+    times = [name for name in drawn if tool.result[name] == "time"]  # what opens at one closes at a later one
+    drawn.update(zip(times, sorted((drawn[name] for name in times), key=lambda value: value.text), strict=True))
     return {name: Value(text, text, desk.language) for name, text in fixed.items()} | drawn
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kishi.languages import Language
 from posttrain.tool_data.catalogue import Tool
-from posttrain.tool_data.values import Value, agreeing, coded, draw
+from posttrain.tool_data.values import Value, agreeing, coded, draw, pools
 
 SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 _TRIES = 100
@@ -19,15 +19,18 @@ def slots(template: str) -> list[str]:
 
 
 def fill(tool: Tool, names: list[str], language: Language, rng: Random, values: dict[str, Value]) -> None:
-    """Draw what `values` lacks of the named slots; two slots of one pool differ. Raises ValueError for a slot that the tool does not know."""
+    """Draw what `values` lacks of the named slots; two slots of one pool differ, dates come in their order. Raises ValueError for a slot that the tool does not know."""
     for name in names:
         if name in values:
             continue
         pool = tool.pool_of(name)
         if pool is None:
             raise ValueError(f"{tool.name}: no parameter or slot {{{name}}}")
-        taken = [value.text for other, value in values.items() if tool.pool_of(other) == pool]
-        values[name] = next(value for value in (draw(pool, language, rng) for _ in range(_TRIES)) if value.text not in taken)
+        taken = [value.argument for other, value in values.items() if tool.pool_of(other) == pool]
+        taken += [language] if pool == "language" else []  # nobody translates into the language that the text is in
+        values[name] = next(value for value in (draw(pool, language, rng) for _ in range(_TRIES)) if value.argument not in taken)
+    dates = [name for name in values if (pool := tool.pool_of(name)) and pools()[pool].date]
+    values.update(zip(dates, sorted((values[name] for name in dates), key=lambda value: str(value.argument)), strict=True))
 
 
 def render(template: str, values: Mapping[str, Value]) -> str:

@@ -167,7 +167,8 @@ def _worded(code: str | None, item: str, language: Language) -> Value:
         text = text[:-1]
         listed = dict.fromkeys(RUSSIAN_CASES, text) | listed if language == "ru" else listed
     text = text.rstrip("+")
-    return Value(code if code is not None else text.strip("«»“”"), text, language, listed, possessed)
+    bare = text.removeprefix("the ") if language == "en" else text
+    return Value(code if code is not None else bare.strip("«»“”"), text, language, listed, possessed)
 
 
 def _drawn(pool: Pool, language: Language, rng: Random) -> Value:
