@@ -81,7 +81,9 @@ def of_hugging_face(model: Any, tokenizer: Any, most: int = ANSWER_TOKENS) -> An
     return answer
 
 
-def run(path: Path, asked: Sequence[tool_scores.Question], grammar: bool, most: int, threads: int | None) -> tuple[dict[str, Any], list[Row]]:
+def run(
+    path: Path, asked: Sequence[tool_scores.Question], grammar: bool, most: int, threads: int | None
+) -> tuple[dict[str, Any], list[Row]]:
     """Open the model, measure it, close it. Raises DataError for a grammar with a Hugging Face model."""
     shown = track(asked, "ask")
     if path.suffix == ".gguf":

@@ -20,11 +20,11 @@ _LARGEST_POWER = 64
 
 
 def calculate(expression: str) -> float | int:
-    """The value of `+ - * / // % **` and brackets over numbers, rounded to 10 digits; whole numbers as int. Raises ValueError saying why not."""
+    """The value of `+ - * / // % **` and brackets over numbers, to 10 digits; whole numbers as int. Raises ValueError saying why not."""
     if len(expression) > MOST_CHARACTERS:
         raise ValueError(f"the expression is longer than {MOST_CHARACTERS} characters")
     try:
-        tree = ast.parse(expression.strip().replace("×", "*").replace("÷", "/").replace("^", "**"), mode="eval")  # noqa: RUF001
+        tree = ast.parse(expression.strip().replace("×", "*").replace("÷", "/").replace("^", "**"), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError("not an arithmetic expression") from error
     value = round(_value(tree.body), 10)

@@ -116,7 +116,7 @@ def same_call(found: Call, expected: Call, tools: Sequence[Row], accepted: Mappi
         right = [expected.arguments.get(name, default), *others]
         if name not in found.arguments and None in others:
             continue
-        value = found.arguments[name] if name in found.arguments else default
+        value = found.arguments.get(name, default)
         if value is None or (name not in found.arguments and name in schema.get("required", [])):
             return False
         if not any(same_value(value, one) for one in right):

@@ -12,9 +12,9 @@ MOST_CHARACTERS, MOST_ITEMS, MOST_CALLS = 160, 16, 8
 
 
 def text(tools: Sequence[Row], words: bool = True) -> str:
-    """The grammar; without `words` a call must be made. llama-cpp-python turns JSON schemas into rules; this one adds the choice between words and calls around them.
+    """The grammar; without `words` a call must be made.
 
-    Not kept: minimum and maximum of numbers, and patterns other than with classes and \\d. Raises ValueError without tools.
+    llama-cpp-python makes rules of the JSON schemas; added here are the choice between words and calls, and limits. Not kept: minimum and maximum of numbers, and patterns other than with classes and \\d. Raises ValueError without tools.
     """
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
@@ -24,7 +24,11 @@ def text(tools: Sequence[Row], words: bool = True) -> str:
     rules = [_renamed(rule) for rule in json_schema_to_gbnf(json.dumps(call)).splitlines() if rule.strip()]
     start, end = (json.dumps(mark) for mark in (tool_calls.CALL_START, tool_calls.CALL_END))
     # "<" may stand in words, but not before what would make it a tag
-    own = ["root ::= calls | words" if words else "root ::= calls", f"calls ::= ({start} one-call {end}){{1,{MOST_CALLS}}}", 'words ::= ([^<] | "<" [ =0-9])+']
+    own = [
+        "root ::= calls | words" if words else "root ::= calls",
+        f"calls ::= ({start} one-call {end}){{1,{MOST_CALLS}}}",
+        'words ::= ([^<] | "<" [ =0-9])+',
+    ]
     return "\n".join([*own, *rules]) + "\n"
 
 

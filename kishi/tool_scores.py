@@ -19,7 +19,7 @@ class Question:
     id: str
     lang: str
     kind: str
-    seen: bool
+    split: str
     tools: list[Row]
     messages: list[Row]
     calls: tuple[tool_calls.Call, ...] | None
@@ -30,7 +30,8 @@ class Question:
 def question(row: Row) -> Question:
     """From a row of tool data. The last assistant's turn is what is expected; a row that ends with the user expects no call.
 
-    Without `kind` it is the beginning of the id (`live_simple_12` -> live_simple). `accepted`: other right values per expected call.
+    Its kind is `task`, or the beginning of the id (`live_simple_12` -> live_simple); `split` names a part that is counted by itself.
+    `accepted`: other right values per expected call; `mentions`: what an answer in words must name.
     Raises ValueError when it has no messages or no tools.
     """
     messages, tools = row.get("messages"), row.get("tools")
@@ -38,12 +39,12 @@ def question(row: Row) -> Question:
         raise ValueError("no messages or no tools")
     last = messages[-1]
     made = tool_calls.of_message(last) if last["role"] == "assistant" else ()
-    kind = row.get("kind") or re.split(r"_\d", str(row.get("id", "simple")))[0]
+    kind = row.get("task") or re.split(r"_\d", str(row.get("id", "simple")))[0]
     return Question(
         id=str(row.get("id", "")),
         lang=str(row.get("lang", "")),
         kind=kind,
-        seen=bool(row.get("seen", True)),
+        split=str(row.get("split", "all")),
         tools=list(tools),
         messages=list(messages[:-1] if last["role"] == "assistant" else messages),
         calls=made or None,
@@ -53,14 +54,14 @@ def question(row: Row) -> Question:
 
 
 def judge(asked: Question, answer: str) -> Row:
-    """One row of the record: the answer, whether it is `right`, `malformed` (a call that cannot be read) and `invalid` (against its schema).
+    """A row of the record: the answer, whether it is `right`, `malformed` (a call that cannot be read), `invalid` (against its schema).
 
     Right: the expected calls and no others; where words are expected, no call and some words, which must ask something if an argument is
     missing and name what the tool gave back if it did.
     """
     found = tool_calls.parse(answer)
     faults = [fault for call in found.calls if (fault := tool_calls.schema_fault(call, asked.tools))]
-    about = {"id": asked.id, "lang": asked.lang, "kind": asked.kind, "seen": asked.seen, "answer": answer}
+    about = {"id": asked.id, "lang": asked.lang, "kind": asked.kind, "split": asked.split, "answer": answer}
     return {
         **about,
         "right": not found.malformed and _right(asked, found),
@@ -81,22 +82,21 @@ def _right(asked: Question, found: tool_calls.Parsed) -> bool:
 
 
 def table(judged: Sequence[Row]) -> dict[str, Any]:
-    """Shares: all rows, rows of seen and of unseen tools, each language, each kind, and each kind in each language of seen tools.
+    """Shares over all rows, and in each split over all its rows, each language and each kind.
 
     `ast`: the share of right answers where calls are expected (simple, multiple, parallel); `irrelevance`: where no tool fits.
     """
-    seen = [row for row in judged if row["seen"]]
-    unseen = [row for row in judged if not row["seen"]]
     return {
         "n": len(judged),
         "malformed": _share(judged, lambda row: bool(row["malformed"])),
         "invalid": _share(judged, lambda row: bool(row["invalid"])),
-        "seen": _group(seen),
-        "unseen": _group(unseen),
-        "languages": {lang: _group(rows) for lang, rows in by(seen, "lang").items()},
-        "kinds": {kind: {"n": len(rows), "right": _share(rows, _is_right)} for kind, rows in by(seen, "kind").items()},
-        "kinds_unseen": {kind: {"n": len(rows), "right": _share(rows, _is_right)} for kind, rows in by(unseen, "kind").items()},
+        "splits": {split: _split(rows) for split, rows in by(judged, "split").items()},
     }
+
+
+def _split(rows: Sequence[Row]) -> dict[str, Any]:
+    kinds = {kind: {"n": len(some), "right": _share(some, _is_right)} for kind, some in by(rows, "kind").items()}
+    return {**_group(rows), "languages": {lang: _group(some) for lang, some in by(rows, "lang").items()}, "kinds": kinds}
 
 
 def _group(rows: Sequence[Row]) -> dict[str, Any]:

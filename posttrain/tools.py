@@ -1,5 +1,6 @@
 """The tools stage: the DPO model learns to call functions, with TRL's SFTTrainer on the assistant's turns alone."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ from rich import print as show
 from kishi.errors import DataError
 from kishi.jsonl import Row, read_rows, write_rows
 from kishi.special_tokens import TURN_END
-from posttrain.chat_data import load
+from posttrain.chat_data import Split
 from posttrain.tool_data.make import make
-from posttrain.tool_examples import render, replayed, tool_fault
+from posttrain.tool_examples import render, replayed
 from recipes.job import Job
+
+SOURCES = "sources"  # the split of held-out conversations that were not made from templates
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `model/`, `data/`, `metrics.jsonl`, `answers.jsonl`; facts hold the shares of right calls before and after, per kind and language."""
+    """Write `model/`, `data/`, `metrics.jsonl`, `answers.jsonl`; facts hold the shares of right answers, before and after."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -29,7 +32,7 @@ def run(job: Job) -> dict[str, Any]:
     rows, heldout = data(job)
     (train, left_out), (aside, too_long) = (render(tokenizer, part, limit) for part in (rows, heldout))
     _check_room(len(train), len(aside), left_out, too_long, limit)
-    config = SFTConfig(**training.arguments(job, section, limit, len(train)))
+    config = SFTConfig(**training.arguments(job, section, limit, Split(train, aside, left_out)))
     trainer = SFTTrainer(
         model=model, args=config, train_dataset=Dataset.from_list(train), eval_dataset=Dataset.from_list(aside), processing_class=tokenizer
     )
@@ -47,7 +50,7 @@ def run(job: Job) -> dict[str, Any]:
     return {
         "examples": {"train": len(train), "heldout": len(aside)},
         "left_out": {"train": left_out, "heldout": too_long},
-        "license": section.license,
+        "licenses": dict(Counter(row["license"] for row in (*rows, *heldout) if "license" in row)),
         "max_length": limit,
         "heldout_loss": {"before": before, "after": after},
         "heldout": {**scores, "before": _scores(job.folder / "before.jsonl")},
@@ -56,20 +59,19 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def data(job: Job) -> tuple[list[Row], list[Row]]:
-    """(rows to train on: made, the recipe's own and replayed chat; held-out rows), both kept in `data/`."""
-    recipe, section = job.recipe, job.recipe.tools
+    """(rows to train on: made, of the chat sources, replayed chat; held-out rows: made ones and those of the chat sources).
+
+    The made ones are kept in `data/`.
+    """
+    recipe, section, chat = job.recipe, job.recipe.tools, job.inputs["chat-data"]
     assert section is not None
     rows, heldout = make(section.examples, section.heldout_examples, recipe.seed, recipe.languages)
-    if section.path:
-        own = load(Path(section.path), tool_fault, 0, recipe.seed, job.folder / "quarantine.jsonl")
-        if own.warning:
-            show(f"[yellow]![/] {own.warning}")
-        rows += own.train
     write_rows(job.folder / "data" / "train.jsonl", rows)
     write_rows(job.folder / "data" / "heldout.jsonl", heldout)
+    rows += read_rows(chat / "tools" / "train.jsonl")
+    heldout += [{**row, "split": SOURCES} for row in read_rows(chat / "tools" / "heldout.jsonl")]
     replay = round(len(rows) * section.replay / (1 - section.replay))
-    quarantine = job.folder / "quarantine-replay.jsonl"
-    return rows + replayed(Path(recipe.sft.path), replay, section.replay_with_tools, recipe.seed, quarantine), heldout
+    return rows + replayed(list(read_rows(chat / "sft" / "train.jsonl")), replay, section.replay_with_tools, recipe.seed), heldout
 
 
 def _check_room(train: int, aside: int, left_out: dict[str, int], too_long: dict[str, int], limit: int) -> None:

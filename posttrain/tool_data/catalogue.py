@@ -1,5 +1,6 @@
 """The tools: what tools/*.yaml may say, read with every fault named, and the JSON schema that the model sees."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, Self
 
@@ -61,7 +62,8 @@ class Tool(_Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        for texts in (self.about, self.topic, self.ask, *(part for part in (self.both, self.answer) if part), *self.lacks.values()):
+        parts: list[Mapping[Any, Any]] = [self.about, self.topic, self.ask, *self.lacks.values()]
+        for texts in (*parts, *filter(None, (self.both, self.answer))):
             if missing := [language for language in LANGUAGES if not texts.get(language)]:
                 raise ValueError(f"nothing in {', '.join(missing)}")
         named = [pool for pool in (*self.needs.values(), *self.may.values(), *self.slots.values()) if isinstance(pool, str)]
@@ -77,11 +79,11 @@ class Tool(_Part):
         known = {name: pool for name, pool in (self.needs | self.may | self.slots).items() if isinstance(pool, str)}
         return known.get(slot) or known.get(slot.rstrip("12"))
 
-    def schema(self, language: Language) -> dict[str, Any]:
+    def described(self, language: Language) -> dict[str, Any]:
         """The function as the model sees it, described in a language; required parameters come first, as in the calls."""
         properties = {}
         for name, pool in (self.needs | self.may).items():
-            kind = {"type": pool.type} if isinstance(pool, Free) else pools()[pool].schema()
+            kind = {"type": pool.type} if isinstance(pool, Free) else pools()[pool].json_type()
             about = pool.about if isinstance(pool, Free) else pools()[pools()[pool].list or pool].about
             properties[name] = {**kind, "description": about[language]} if about else kind
         parameters = {"type": "object", "properties": properties, "required": list(self.needs), "additionalProperties": False}

@@ -1,4 +1,4 @@
-"""Makes the conversations: `make(...)` gives rows to train on and rows held aside, by template and by tool. Seeded: equal seeds, equal rows.
+"""Makes the conversations: `make(...)` gives rows to train on and rows held aside, by template and by tool. Equal seeds give equal rows.
 
 To read some: python -m posttrain.tool_data.make --lang kk --count 40
 """
@@ -75,7 +75,7 @@ class Desk:
         shown = [*(() if unlike else tools), *self.rng.sample(rest, min(others, len(rest)))]
         self.rng.shuffle(shown)
         language: Language = self.language if self.rng.random() < 0.5 else "en"
-        return [tool.schema(language) for tool in shown]
+        return [tool.described(language) for tool in shown]
 
     def any_tool(self, needed: str = "ask") -> Tool:
         """A tool that has what is needed."""
@@ -109,8 +109,8 @@ def _rows(desk: Desk, count: int, texts: set[str], split: str) -> Iterator[Row]:
         else:
             raise ValueError(f"no more than {place} different rows ({split}, {desk.language}, {kind}): ask for fewer, or add templates")
         texts.add(said)
-        about = {"id": f"tools-{split}-{desk.language}-{place:05}", "lang": desk.language, "task": "tools", "kind": kind}
-        yield {**about, "seen": desk.seen, "source": SOURCE, "license": LICENSE, **row}
+        about = {"id": f"tools-{split}-{desk.language}-{place:05}", "lang": desk.language, "task": kind}
+        yield {**about, "split": split, "source": SOURCE, "license": LICENSE, **row}
 
 
 def _kind_of(place: int) -> str:
@@ -256,7 +256,7 @@ def main(given: list[str] | None = None) -> int:
     options = parser.parse_args(given)
     rows, aside = make(0 if options.heldout else options.count, options.count if options.heldout else 0, options.seed, (options.lang,))
     for row in rows or aside:
-        print(f"{row['kind']}  [{', '.join(tool['function']['name'] for tool in row['tools'])}]")
+        print(f"{row['task']}  [{', '.join(tool['function']['name'] for tool in row['tools'])}]")
         for message in row["messages"]:
             made = [call["function"] for call in message.get("tool_calls", [])]
             print(f"  {message['role']:<9} {message['content'] or json.dumps(made, ensure_ascii=False)}")

@@ -19,7 +19,10 @@ def slots(template: str) -> list[str]:
 
 
 def fill(tool: Tool, names: list[str], language: Language, rng: Random, values: dict[str, Value]) -> None:
-    """Draw what `values` lacks of the named slots; two slots of one pool differ, dates come in their order. Raises ValueError for a slot that the tool does not know."""
+    """Draw what `values` lacks of the named slots; two slots of one pool differ, dates come in their order.
+
+    Raises ValueError for a slot that the tool does not know.
+    """
     for name in names:
         if name in values:
             continue

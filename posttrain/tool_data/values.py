@@ -19,9 +19,9 @@ FOLDER = Path(__file__).parent
 RUSSIAN_CASES = ("nom", "gen", "dat", "acc", "ins", "prep")
 AND = {"kk": " және ", "ru": " и ", "en": " and "}
 MONTHS = {
-    "kk": "қаңтар ақпан наурыз сәуір мамыр маусым шілде тамыз қыркүйек қазан қараша желтоқсан".split(),
-    "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split(),
-    "en": "January February March April May June July August September October November December".split(),
+    "kk": ["қаңтар", "ақпан", "наурыз", "сәуір", "мамыр", "маусым", "шілде", "тамыз", "қыркүйек", "қазан", "қараша", "желтоқсан"],
+    "ru": ["января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря"],
+    "en": ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"],
 }
 
 
@@ -52,7 +52,7 @@ class Pool(BaseModel):
                 raise ValueError(f"no text in {', '.join(missing)}")
         return self
 
-    def schema(self) -> dict[str, Any]:
+    def json_type(self) -> dict[str, Any]:
         """JSON schema of a parameter with these values, without its description."""
         if self.codes:
             return {"type": "string", "enum": list(self.codes)}
