@@ -14,7 +14,8 @@ MOST_CHARACTERS, MOST_ITEMS, MOST_CALLS = 160, 16, 8
 def text(tools: Sequence[Row], words: bool = True) -> str:
     """The grammar; without `words` a call must be made.
 
-    llama-cpp-python makes rules of the JSON schemas; added here are the choice between words and calls, and limits. Not kept: minimum and maximum of numbers, and patterns other than with classes and \\d. Raises ValueError without tools.
+    llama-cpp-python makes rules of the JSON schemas; added here are the choice between words and calls, and limits.
+    Not kept: minimum and maximum of numbers, and patterns other than with classes and \\d. Raises ValueError without tools.
     """
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
