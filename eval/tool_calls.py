@@ -6,7 +6,8 @@ python -m eval.tool_calls MODEL FILE [--grammar] [--most N]      MODEL: a .gguf 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,7 @@ def run(
     """Open the model, measure it, close it. Raises DataError for a grammar with a Hugging Face model."""
     shown = track(asked, "ask")
     if path.suffix == ".gguf":
-        from eval.llama_cpp_model import opened
-
-        with opened(path, 0, threads) as model:
+        with _opened(path, threads) as model:
             return measure(of_gguf(model, grammar, most), shown)
     if grammar:
         raise DataError("a grammar works with GGUF models only", where="--grammar", fix="leave it out, or give a .gguf file")
@@ -101,6 +100,18 @@ def run(
     tokenizer, device = AutoTokenizer.from_pretrained(path), "cuda" if torch.cuda.is_available() else "cpu"
     with hugging_face.opened(path, tokenizer, 0, True, device) as model:
         return measure(of_hugging_face(model.model, tokenizer, most), shown)
+
+
+@contextmanager
+def _opened(path: Path, threads: int | None) -> Iterator[Any]:
+    """With all the context that the model knows; only the last token's logits are kept."""
+    from llama_cpp import Llama
+
+    model = Llama(str(path), n_ctx=0, n_threads=threads, n_threads_batch=threads, verbose=False)
+    try:
+        yield model
+    finally:
+        model.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

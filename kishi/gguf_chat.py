@@ -4,6 +4,7 @@ llama-cpp-python's own chat completion leaves special tokens out of the text, an
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from kishi import tool_grammar
@@ -14,10 +15,14 @@ TEMPLATE_KEY = "tokenizer.chat_template"
 
 def prompt(model: Any, messages: Sequence[Row], tools: Sequence[Row]) -> str:
     """The conversation up to the answer, through the chat template in the file."""
+    return str(_formatter(model.metadata[TEMPLATE_KEY])(messages=list(messages), tools=list(tools) or None).prompt)
+
+
+@cache
+def _formatter(template: str) -> Any:
     from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-    formatter = Jinja2ChatFormatter(template=model.metadata[TEMPLATE_KEY], eos_token="", bos_token="")
-    return str(formatter(messages=list(messages), tools=list(tools) or None).prompt)
+    return Jinja2ChatFormatter(template=template, eos_token="", bos_token="")
 
 
 def grammar(tools: Sequence[Row], words: bool = True) -> Any:

@@ -10,6 +10,13 @@ from kishi.jsonl import Row
 # what the schema leaves open is bounded, so that a weak model cannot fill its whole answer with one text or list
 MOST_CHARACTERS, MOST_ITEMS, MOST_CALLS = 160, 16, 8
 
+# in the place of the converter's own: it lets control characters into texts, which no JSON reader takes, and exponents into numbers.
+# "<" is left out of texts, so that none can close the call
+OWN = {
+    "char": r'[^"\\\x00-\x1F\x7F<] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F])',
+    "number": '"-"? integral-part ("." decimal-part)? space',
+}
+
 
 def text(tools: Sequence[Row], words: bool = True) -> str:
     """The grammar; without `words` a call must be made.
@@ -34,7 +41,8 @@ def text(tools: Sequence[Row], words: bool = True) -> str:
 
 
 def _renamed(rule: str) -> str:
-    return "one-call" + rule.removeprefix("root") if rule.startswith("root ") else rule
+    name, _, body = rule.partition(" ::= ")
+    return f"{'one-call' if name == 'root' else name} ::= {OWN.get(name, body)}"
 
 
 def _call(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
