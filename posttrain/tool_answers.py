@@ -34,7 +34,8 @@ def answers(model: Any, tokenizer: Any, asked: Sequence[tool_scores.Question], m
         fitting = [place for place in batch if len(prompts[place]) < room]
         if fitting:
             texts = _batch(model, tokenizer, [prompts[place] for place in fitting], min(most, room - len(prompts[fitting[-1]])))
-            found = [dict(zip(fitting, texts, strict=True)).get(place, text) for place, text in enumerate(found)]
+            for place, text in zip(fitting, texts, strict=True):
+                found[place] = text
     return found
 
 
