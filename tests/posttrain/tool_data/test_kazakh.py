@@ -1,9 +1,14 @@
 """Kazakh endings: a table of known forms, and what holds for every word."""
 
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from kishi.jsonl import read_rows
 from posttrain.tool_data import values
 from posttrain.tool_data.kazakh import BACK, CASES, DIGITS, FRONT, TENS, THOUSANDS, ending, inflect, is_front, last_numeral, number_ending
 
@@ -96,3 +101,35 @@ def test_quoted_names_and_agreement() -> None:
     forms = [values.agreeing(number, ["минута", "минуты", "минут"]) for number in numbers]
     assert forms == ["минута", "минуты", "минут", "минут", "минут", "минута", "минуты", "минут", "минуты", "минут", "минуты"]
     assert [values.agreeing(number, ["minute", "minutes"]) for number in (1, 2, 21)] == ["minute", "minutes", "minutes"]
+
+
+# every ending of a case, after a possessive too; stems that are also the beginning of other words
+POSSIBLE = {
+    "gen": "ның нің дың дің тың тің", "dat": "ға ге қа ке на не", "acc": "ны ні ды ді ты ті н", "loc": "да де та те нда нде",
+    "abl": "дан ден тан тен нан нен", "ins": "мен бен пен",
+}  # fmt: skip
+OTHER_WORDS = {"алма", "алты", "бағы", "жолда", "қайда", "күні"}
+
+
+def test_endings_agree_with_the_samples_text() -> None:
+    """The form that the rules make of a pool's word is the one that stands in real sentences, where the word stands in this case."""
+    texts = [row["text"] for path in Path("data/sample/corpus").glob("*.jsonl") for row in read_rows(path) if row["lang"] == "kk"]
+    seen = Counter(word for text in texts for word in re.findall(r"\w+", text.lower()))
+    agreed = 0
+    for word, possessed in sorted(_pool_words()):
+        for case in CASES:
+            common = max(POSSIBLE[case].split(), key=lambda added: seen[word + added])
+            if seen[word + common]:
+                assert common == ending(word, case, possessed), f"{word}: {word + common} stands in the sample"
+                agreed += 1
+    assert agreed > 150
+
+
+def _pool_words() -> set[tuple[str, bool]]:
+    found = {(word, False) for word in (*DIGITS, *TENS[1:], *THOUSANDS[1:], "жүз", *values.MONTHS["kk"])}
+    for pool in values.pools().values():
+        for item in [*(pool.words or {}).get("kk", ()), *(texts["kk"] for texts in (pool.codes or {}).values())]:
+            value = values._worded(None, item, "kk")
+            last = value.text.strip("«»?").split()[-1].lower()
+            found |= {(last, value.possessed)} if last.isalpha() and last not in OTHER_WORDS else set()
+    return found
