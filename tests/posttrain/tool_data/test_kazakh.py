@@ -131,5 +131,5 @@ def _pool_words() -> set[tuple[str, bool]]:
         for item in [*(pool.words or {}).get("kk", ()), *(texts["kk"] for texts in (pool.codes or {}).values())]:
             value = values._worded(None, item, "kk")
             last = value.text.strip("«»?").split()[-1].lower()
-            found |= {(last, value.possessed)} if last.isalpha() and last not in OTHER_WORDS else set()
-    return found
+            found |= {(last, value.possessed)} if last.isalpha() else set()
+    return {(word, possessed) for word, possessed in found if word not in OTHER_WORDS}
