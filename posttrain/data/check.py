@@ -47,6 +47,8 @@ def example_of(row: Any, source: ChatSource, place: str, checks: Checks) -> Exam
         "kind": source.kind, "id": name, "lang": "", "task": task, "source": source.name, "license": licence.strip(),
         "group": f"{source.name}/{row.get('group') or row.get('id') or place}", **payload,
     }  # fmt: skip
+    if source.leads:
+        example["lead"] = True
     if fault := shape_fault(example):
         return fault
     example["lang"] = _language(row, source, example)

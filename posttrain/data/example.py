@@ -1,7 +1,9 @@
 """One row on its way through the stage: a plain dictionary, written as it is between two steps.
 
 `kind` (of the recipe's source), `id`, `lang`, `task`, `source`, `license`, `group` (what must stay on one side of the split), and by kind
-`messages` (sft, tools), `tools`, `prompt`/`chosen`/`rejected`/`why`, `texts` (parallel: language -> text), `title`/`text` (titles).
+`messages` (sft, tools), `tools`, `prompt`/`chosen`/`rejected`/`why`, `texts` (parallel: language -> text), `title`/`text` (titles; `lead`
+when the first paragraph sums it up). What was made says `made`; a translation also `direction` ("kk-ru") and `sides`, the text in all its
+languages.
 """
 
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 Example = dict[str, Any]
 COMMON = ("id", "lang", "task", "source", "license")
 PAYLOAD = {
-    "sft": ("messages",),
+    "sft": ("messages", "direction"),
     "preference": ("prompt", "chosen", "rejected", "why", "length_matched"),
     "tools": ("messages", "tools"),
 }
