@@ -40,5 +40,6 @@ def _arguments(turn: dict[str, Any]) -> list[str]:
 
 def question_of(example: Example) -> str:
     """What the user first asks, with the system turn's text left out: two examples that ask the same must not part."""
-    asked = [turn["content"] for turn in example.get("messages") or example.get("prompt") or () if turn["role"] == "user"]
-    return asked[0] if asked else ""
+    turns = example.get("messages") or example.get("prompt") or ()
+    asked = [turn.get("content") for turn in turns if turn.get("role") == "user"]
+    return str(asked[0]) if asked else ""

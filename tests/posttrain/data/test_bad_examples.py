@@ -154,6 +154,10 @@ TITLES: list[tuple[Row | bytes, str]] = [
 TABLES = {"sft": SFT, "preference": PREFERENCE, "tools": TOOLS, "parallel": PARALLEL, "titles": TITLES}
 
 
+def _line(row: Row) -> bytes:
+    return json.dumps({**row, "license": row.get("license", "MIT")}).encode()
+
+
 @pytest.fixture(scope="module")
 def checks() -> Checks:
     quiz = {"quiz": ["Мұхиттардың ең тереңі қайсысы екен?"]}
@@ -164,8 +168,7 @@ def checks() -> Checks:
 def test_refused_with_line_and_reason(tmp_path: Path, checks: Checks, kind: Any) -> None:
     """Bad rows between blank lines, so that the line is not the number of the row; all others would be read."""
     path = tmp_path / f"{kind}.jsonl"
-    rows = [row if isinstance(row, bytes) else json.dumps({**row, "license": row.get("license", "MIT")}).encode() for row, _ in TABLES[kind]]
-    path.write_bytes(b"\n\n".join(rows))
+    path.write_bytes(b"\n\n".join(row if isinstance(row, bytes) else _line(row) for row, _ in TABLES[kind]))
     source = ChatSource(name="bad", path=str(path), kind=kind, language="kk" if kind == "titles" else None)
     (shard,) = collect([Unit(source, path)], tmp_path / "work", checks)
     assert list(read_rows(shard)) == []
