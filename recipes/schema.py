@@ -69,8 +69,7 @@ class Recipe(Section):
             raise ValueError("chat.sources: none of kind preference, which dpo is trained on (and chat.make.pairs is 0)")
         corpora = {source.name for source in self.data.sources}
         for source in self.chat.sources:
-            own_names = any(found.license is None for found in self.data.sources)  # rows that carry their licence carry their source
-            if source.corpus and source.corpus not in corpora and not own_names:
+            if source.corpus and source.corpus not in corpora:
                 raise ValueError(f"chat.sources: {source.name}: no source {source.corpus} in data.sources ({', '.join(sorted(corpora))})")
         return self
 

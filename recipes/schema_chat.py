@@ -21,7 +21,7 @@ class ChatSource(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     path: str | None = Field(None, min_length=1, description="JSON Lines (.zst) or parquet, file or folder; relative to chat.folder")
     hub: Hub | None = None
-    corpus: str | None = Field(None, description="kind titles: documents of the data stage's clean tier whose `source` is this")
+    corpus: str | None = Field(None, description="kind titles: the cleaned documents of this source of `data`")
     license: str | None = Field(None, min_length=1, description="SPDX identifier, or the words of the source; default: each row's")
     kind: Kind = Field(description="parallel: rows with a text a language; titles: documents with `title` and `text`")
     language: Language | None = Field(None, description="of all its examples; default: each row's, else identified")

@@ -13,6 +13,8 @@ from posttrain.data.making import made_of
 from posttrain.data.split import KINDS
 from recipes.schema import Recipe
 
+MORE = "more than asked for"  # by the source's `most`
+
 
 class Selection:
     """Reads the shards of the first step once to decide, and then as often as it is asked."""
@@ -34,7 +36,7 @@ class Selection:
             names = kept.get(source.name, [])
             if source.most and len(names) > source.most:
                 for _, name in heapq.nlargest(len(names) - source.most, names):
-                    self.removed[name] = f"over the most: {source.most} of this source are asked for"
+                    self.removed[name] = MORE
 
     def _read(self) -> Iterator[Example]:
         for shard in self.shards:
@@ -44,7 +46,8 @@ class Selection:
         """What was good by itself and goes, for the file that says so."""
         for example in self._read():
             if why := self.removed.get(example["id"]):
-                yield {**example, "reason": why}
+                told = {key: example[key] for key in ("kind", "id", "lang", "source")} if why == MORE else example
+                yield {**told, "reason": why}
 
     def examples(self) -> Iterator[Example]:
         """What is trained on, always in the same order."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kishi.jsonl import Row, read_rows, write_rows
+from kishi.jsonl import Row, read_rows, write_json, write_rows
 from posttrain.data.prepare import run
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
@@ -24,6 +24,7 @@ def make_data(folder: Path) -> Path:
     for language in ("kk", "ru", "en"):
         own = [{key: row[key] for key in ("id", "text", "lang", "source", "license")} for row in kept if row["lang"] == language]
         write_rows(folder / "corpus" / "clean" / f"{language}-00000.jsonl.zst", own)
+    write_json(folder / "statistics.json", {"shard_sources": ["sample"]})
     return folder
 
 
