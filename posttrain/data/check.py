@@ -51,7 +51,11 @@ def example_of(row: Any, source: ChatSource, place: str, checks: Checks) -> Exam
     if fault := shape_fault(example):
         return fault
     example["lang"] = _language(row, source, example)
-    return languages.language_fault(example, checks.languages, checks.margin) or evaluated(example, checks) or example
+    if fault := languages.language_fault(example, checks.languages, checks.margin) or evaluated(example, checks):
+        return fault
+    if source.kind == "sft":
+        example["answer_lang"] = languages.answer_language(example, checks.languages)
+    return example
 
 
 def _task(row: dict[str, Any], source: ChatSource, payload: Example) -> str:

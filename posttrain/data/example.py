@@ -1,9 +1,9 @@
 """One row on its way through the stage: a plain dictionary, written as it is between two steps.
 
 `kind` (of the recipe's source), `id`, `lang`, `task`, `source`, `license`, `group` (what must stay on one side of the split), and by kind
-`messages` (sft, tools), `tools`, `prompt`/`chosen`/`rejected`/`why`, `texts` (parallel: language -> text), `title`/`text` (titles; `lead`
-when the first paragraph sums it up). What was made says `made`; a translation also `direction` ("kk-ru") and `sides`, the text in all its
-languages.
+`messages` (sft, tools), `answer_lang` (sft: a translation's answer is in another language than its request), `tools`,
+`prompt`/`chosen`/`rejected`/`why`, `texts` (parallel: language -> text), `title`/`text` (titles; `lead` when the first paragraph sums it
+up). What was made says `made`; a translation also `direction` ("kk-ru") and `sides`, the text in all its languages.
 """
 
 from typing import Any

@@ -65,13 +65,18 @@ def _first_foreign(texts: dict[str, str], margin: float) -> str | None:
 
 
 def _translation_fault(example: Example, languages: tuple[str, ...], margin: float) -> str | None:
-    """Answers in a language that is known (`answer_lang`), or in any of the recipe's."""
+    """The answer may be in any of the recipe's languages."""
     answer = _said(example)["answer"]
-    if wanted := example.get("answer_lang"):
-        found = _foreign(answer, wanted, margin)
-        return f"answer in another language: {found}, not {wanted}" if found else None
     others = [_foreign(answer, code, margin) for code in languages]
     return f"answer in another language: {others[0]}" if all(others) else None
+
+
+def answer_language(example: Example, languages: tuple[str, ...]) -> str:
+    """What the last answer is in: of a translation the likeliest of the recipe's languages, else the example's own."""
+    if example["task"] not in _FREE:
+        return str(example["lang"])
+    found = identify(turns_of(example)[-1].get("content") or "")
+    return next((code for code in found if code in languages), str(example["lang"]))
 
 
 def _said(example: Example) -> dict[str, str]:

@@ -41,7 +41,11 @@ def translations(example: Example, directions: int, draw: Random) -> Iterator[Ex
         names = translation_names(language, source, target)
         turns = [*_request(draw, language, texts[source], names), {"role": "assistant", "content": texts[target]}]
         name = f"{example['id']}:{source}-{target}"
-        yield _made(example, name, language, "translation", turns) | {"direction": f"{source}-{target}", "sides": texts}
+        yield _made(example, name, language, "translation", turns) | {
+            "direction": f"{source}-{target}",
+            "answer_lang": target,
+            "sides": texts,
+        }
 
 
 def _asking(draw: Random, source: str, target: str) -> str:
@@ -119,4 +123,4 @@ def _stems(text: str) -> set[str]:
 
 def _made(example: Example, name: str, language: str, task: str, turns: list[dict[str, str]]) -> Example:
     origin = {key: example[key] for key in ("source", "license", "group")}
-    return {"kind": "sft", "id": name, "lang": language, "task": task, **origin, "made": True, "messages": turns}
+    return {"kind": "sft", "id": name, "lang": language, "answer_lang": language, "task": task, **origin, "made": True, "messages": turns}

@@ -45,7 +45,7 @@ class Pool:
     def __init__(self, examples: Iterator[Example], seed: int) -> None:
         found: dict[str, list[tuple[float, str, str]]] = {}
         for example in examples:
-            language = str(example.get("direction", example["lang"]))[-2:]
+            language = example["answer_lang"]
             found.setdefault(language, []).append((drawn(example["id"], seed + 2), example["group"], example["messages"][-1]["content"]))
             if len(found[language]) > 2 * _POOL:
                 found[language] = sorted(found[language])[:_POOL]
@@ -69,7 +69,7 @@ def spoilt(example: Example, pool: Pool, options: Making, seed: int) -> Example 
     *prompt, last = example["messages"]
     if draw.random() >= options.pairs or prompt[-1]["role"] != "user":
         return None
-    language = str(example.get("direction", example["lang"]))[-2:]
+    language: str = example["answer_lang"]
     group, answer = example["group"], last["content"]
     foreign, others = (
         pool.near(answer, [code for code in pool.languages if (code == language) == own], group, draw) for own in (False, True)

@@ -110,7 +110,9 @@ def test_leads_that_are_none() -> None:
 @pytest.fixture(scope="module")
 def good() -> list[Example]:
     """Conversations of the sample and made translations, as the stage has them."""
-    rows = [{"kind": "sft", **COMMON, "group": row["id"], **row} for row in read_rows(Path("data/sample/sft.jsonl"))]
+    rows = [
+        {"kind": "sft", **COMMON, "group": row["id"], "answer_lang": row["lang"], **row} for row in read_rows(Path("data/sample/sft.jsonl"))
+    ]
     sentences = read_rows(Path("data/sample/translation.jsonl"))
     for row in sentences:
         texts = {code: row[code] for code in LANGUAGES}

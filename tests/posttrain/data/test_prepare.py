@@ -192,3 +192,21 @@ def test_what_is_evaluated_leaves_the_examples(tmp_path: Path, data: Path) -> No
     reasons = {row["line"]: row["reason"].partition(" of")[0] for row in read_rows(tmp_path / "run" / "quarantine.jsonl")}
     assert reasons == {1: "contaminated: sample_mcq", 2: "contaminated: translation.jsonl", 3: reasons[3]}
     assert reasons[3].startswith("heldout-overlap")
+
+
+def test_the_answer_of_a_translation_is_known_by_its_own_language(tmp_path: Path, data: Path) -> None:
+    """A refusal or an off-topic answer must be in the language that was asked for, which a source's rows do not tell."""
+    english = [row["en"] for row in read_rows(Path(f"{PLACE}/translation.jsonl"))]
+    kazakh = [row["kk"] for row in read_rows(Path(f"{PLACE}/translation.jsonl"))]
+    rows = [
+        conversation(f"{n}", f"Ағылшын тіліне аудар: {kk}", en, lang="kk") for n, (kk, en) in enumerate(zip(kazakh, english, strict=True))
+    ]
+    sources = [_source(tmp_path / "unmarked.jsonl", rows), PAIRS]
+    run(job(tmp_path / "run", data, sources, heldout=0.0, against=[], make={"pairs": 1.0}))
+    assert {row["task"] for row in written(tmp_path / "run", "sft")["train"]} == {"translation"}
+    made = [row for row in written(tmp_path / "run", "preference")["train"] if row["source"] == "unmarked"]
+    assert len(made) > 50
+    for row in made:
+        rejected = row["rejected"][0]["content"]
+        if row["why"] in ("refusal", "empty politeness", "off topic"):
+            assert rejected.isascii(), rejected
