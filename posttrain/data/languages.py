@@ -16,9 +16,9 @@ CODES = {name: code for code, names in _NAMES.items() for name in names}
 _ENOUGH = 150  # characters
 _ASKED = 200  # characters at either end of a question in which its instruction stands
 _TRANSLATE = re.compile(
-    r"\btranslat(e|ion)\b|\b(in|into|to|from) (kazakh|russian|english)\b"
+    r"\btranslat(e|ion)\b|\b(in|into|to|from) (kazakh|russian|english)\b|\b(kazakh|russian|english)(, please| for\b| version\b)"
     r"|\bперев(ед|од)|\b(на|с) (казахск|русск|английск)|\bпо-(казах|рус|англий)ски"
-    r"|\bаудар(ма|ып|ыңыз|ыңдар|шы|у)?\b|тәржімала|\b(қазақ|орыс|ағылшын)ша(ға|дан|лап)?\b|\b(қазақ|орыс|ағылшын) тіл(іне|інен)\b",
+    r"|\bаудар(ма|ып|ыңыз|ыңдар|шы|у)?\b|тәржімала|\b(қазақ|орыс|ағылшын)ша(ға|дан|ла(п|ңыз)?)?\b|\b(қазақ|орыс|ағылшын) тіл(іне|інен)\b",
     re.IGNORECASE,
 )
 _FENCED = re.compile(r"```.*?(?:```|$)", re.DOTALL)

@@ -1,5 +1,6 @@
 """The whole stage: the same bytes after any kill, groups that do not part, weights, duplicates, and a datasheet that counts right."""
 
+import json
 import os
 import signal
 from collections import Counter
@@ -210,3 +211,32 @@ def test_the_answer_of_a_translation_is_known_by_its_own_language(tmp_path: Path
         rejected = row["rejected"][0]["content"]
         if row["why"] in ("refusal", "empty politeness", "off topic"):
             assert rejected.isascii(), rejected
+
+
+def test_parquet_rows_with_the_keys_of_all_rows(tmp_path: Path, data: Path) -> None:
+    """A parquet column has one shape for all rows: arguments that a call lacks are there as null, and so are calls."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = list(read_rows(Path(f"{PLACE}/tools.jsonl")))[:40]
+    tools = [{**row, "tools": json.dumps(row["tools"])} for row in rows]  # a struct of all schemas would not be one
+    parquet.write_table(pyarrow.Table.from_pylist(tools), tmp_path / "tools.parquet")
+    source = {"name": "parquet", "path": str(tmp_path / "tools.parquet"), "license": LICENSE, "kind": "tools"}
+    run(job(tmp_path / "run", data, [SFT, PAIRS, source], heldout=0.0))
+    found = {row["id"].partition("/")[2]: row for row in written(tmp_path / "run", "tools")["train"]}
+    assert {name: row["messages"] for name, row in found.items()} == {row["id"]: row["messages"] for row in rows}
+    assert all(found[row["id"]]["tools"] == row["tools"] for row in rows)
+
+
+@pytest.mark.slow
+def test_a_hub_data_set_is_read_in_parts(tmp_path: Path, data: Path) -> None:
+    """A local folder in a hub's layout, two files read as two units."""
+    rows = list(read_rows(Path(f"{PLACE}/sft.jsonl")))
+    for number in range(2):
+        write_rows(
+            tmp_path / "set" / f"train-{number}.jsonl", [{"messages": row["messages"], "lang": row["lang"]} for row in rows[number::2]]
+        )
+    hub = {"name": "hub", "hub": {"dataset": str(tmp_path / "set"), "parts": 2}, "license": LICENSE, "kind": "sft"}
+    facts = run(job(tmp_path / "run", data, [hub, PAIRS], heldout=0.0))
+    texts = {row["messages"][-1]["content"] for row in written(tmp_path / "run", "sft")["train"]}
+    wanted = {row["messages"][-1]["content"] for row in rows}
+    assert texts <= wanted and len(wanted - texts) == 1  # what is in a held-out document
+    assert facts["sources"]["hub"]["kept"] == len(rows) - 1
