@@ -39,7 +39,9 @@ def run(job: Job) -> dict[str, Any]:
     facts = {**statistics.facts(), "decontaminated_against": _compared(found)}
     datasheet.write(job.folder / "datasheet.md", job.recipe, facts)
     Console().print(datasheet.summary(facts))
-    work.rename(discard := work.with_name(".discard"))  # at once, so that a kill never leaves half of it
+    discard = work.with_name(".discard")
+    shutil.rmtree(discard, ignore_errors=True)  # of an attempt that was killed in the next two lines
+    work.rename(discard)  # at once, so that a kill never leaves half of it
     shutil.rmtree(discard)
     return facts
 

@@ -37,7 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data: Path) -> tuple[Path, d
     return folder, run(job(folder, data, ALL, **SETTINGS))
 
 
-@pytest.mark.parametrize("moment", ["reading", "writing", "ending"])
+@pytest.mark.parametrize("moment", ["reading", "writing", "ending", "clearing"])
 def test_killed_and_run_again_it_writes_the_same_bytes(tmp_path: Path, data: Path, whole: tuple[Path, Any], moment: str) -> None:
     child = os.fork()
     if not child:
@@ -46,7 +46,7 @@ def test_killed_and_run_again_it_writes_the_same_bytes(tmp_path: Path, data: Pat
         os._exit(0)  # it should not come here
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     done = list((tmp_path / ".work" / "examples").glob("*.zst"))
-    assert len(done) == (3 if moment == "reading" else 7)  # four files, and one of each language of the corpus
+    assert len(done) == {"reading": 3, "clearing": 0}.get(moment, 7)  # four files, and one of each language of the corpus
     times = {path: path.stat().st_mtime_ns for path in done}
     facts = run(job(tmp_path, data, ALL, **SETTINGS))
     assert digests(tmp_path) == digests(whole[0]) and facts == whole[1]
@@ -60,6 +60,9 @@ def _die_when(moment: str) -> None:
     if moment == "reading":
         read = collect._read
         collect._read = lambda unit, shard, *rest: die() if shard.name.startswith("00003") else read(unit, shard, *rest)  # type: ignore[assignment]
+    elif moment == "clearing":
+        rename = Path.rename
+        Path.rename = lambda self, to: (rename(self, to), self.name == ".work" and die())[0]  # type: ignore[method-assign, assignment]
     else:
         setattr(prepare, {"writing": "_write_evidence", "ending": "_refuse_untrainable"}[moment], die)
 
