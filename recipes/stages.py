@@ -42,7 +42,13 @@ _DATA = Stage(
 )
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _CHAT = (
-    Stage("chat-data", "posttrain.data.prepare:run", ("data",), ("chat", "data.decontamination", "eval.tasks"), files=("chat", "eval")),
+    Stage(
+        "chat-data",
+        "posttrain.data.prepare:run",
+        ("data",),
+        ("chat", "data.mix", "data.decontamination", "eval.tasks"),
+        files=("chat", "eval"),
+    ),
     Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
     Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
 )
