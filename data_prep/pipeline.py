@@ -12,8 +12,8 @@ from data_prep.evaluation_texts import evaluation_texts
 from data_prep.executor import Step
 from data_prep.filters import Quality
 from data_prep.heldout import HoldOut
-from data_prep.heldout_index import IndexHeldout
 from data_prep.identify import Identify
+from data_prep.index_heldout import IndexHeldout
 from data_prep.mix import Draw, Mix, Threshold
 from data_prep.normalise import Normalise
 from data_prep.shards import ReadShard, WriteShard

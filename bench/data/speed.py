@@ -20,13 +20,15 @@ from bench.record import write_record
 from data_prep.collect import Collect
 from data_prep.decontaminate import Decontaminate
 from data_prep.deduplicate import Signatures, config
-from data_prep.document import Words, shingles, size, words_of
+from data_prep.document import Words, size
 from data_prep.evaluation_texts import evaluation_texts
 from data_prep.filters import Quality
-from data_prep.heldout_index import IndexHeldout
-from data_prep.identify import MIN_LETTERS, Identify, identify
+from data_prep.identify import Identify
+from data_prep.index_heldout import IndexHeldout
 from data_prep.normalise import Normalise
 from data_prep.sources import plan
+from kishi.identification import MIN_LETTERS, identify
+from kishi.words import shingles, words_of
 from recipes.loading import load_recipe
 
 LANGUAGES = ("kk", "ru", "en")

@@ -1,45 +1,15 @@
-"""Which 8-grams the held-out documents have: made once for all tasks, on disk, so that neither time nor memory grow with their number.
+"""Which 8-grams held-out documents have. Words are numbers here (`ngrams.py`): an 8-gram takes twelve bytes."""
 
-Words are numbers here (`ngrams.py`): an 8-gram takes twelve bytes.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from datatrove.pipeline.base import PipelineStep
 
-from data_prep.document import words_of
-from data_prep.heldout import FOLDERS
-from data_prep.ngrams import hash_runs, word_hash
-from kishi.jsonl import read_rows
+from kishi.ngrams import hash_runs, word_hash
+from kishi.words import words_of
 
 NGRAM = 8
 _COMMON = 3  # held-out documents from which on an 8-gram is a set phrase (a notice, a table's head), which leaks nothing
-
-
-class IndexHeldout(PipelineStep):  # type: ignore[misc]
-    """One task: an index a tier (tiers share set phrases)."""
-
-    type, name = "data_prep", "held-out index"
-
-    def __init__(self, work: Path) -> None:
-        super().__init__()
-        self.work = work
-
-    def run(self, data: None = None, rank: int = 0, world_size: int = 1) -> None:
-        """datatrove's interface."""
-        for folder in FOLDERS.values():
-            HeldoutIndex.of(self._texts(folder)).save(index_folder(self.work, folder))
-
-    def _texts(self, folder: str) -> Iterator[str]:
-        for path in sorted((self.work / "documents" / folder).glob("*.zst")):
-            yield from (row["text"] for row in read_rows(path))
-
-
-def index_folder(work: Path, folder: str) -> Path:
-    """Where the index of the held-out documents in `folder` is."""
-    return work / IndexHeldout.name / folder
 
 
 class HeldoutIndex:
