@@ -1,6 +1,6 @@
 """Real text salted with known defects: how many are found, and how much sound text is lost.
 
-python -m bench.data.recall FOLDER --out RECORD [--documents 300] [--foreign TEXTS] [--questions SET ...]
+python -m bench.data.recall FOLDER --out RECORD [--documents 300] [--foreign TEXTS] [--questions SET ...] [--parts PART ...]
 
 FOLDER holds {kk,ru,en}.jsonl.zst; TEXTS one text file a language (kir.txt, a paragraph a line); a SET is JSON Lines with `question`.
 Clean documents of 1-6 kB are the hosts; each defect is put into all of them, and the step that is for it is asked. Defects are made here,
@@ -38,15 +38,20 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=300)
     parser.add_argument("--foreign", type=Path, help="folder of other languages' texts")
     parser.add_argument("--questions", type=Path, nargs="*", default=[Path("data/sample/mcq.jsonl")])
+    parser.add_argument("--parts", nargs="*", help="some of the record's figures; all by default")
     options = parser.parse_args()
     hosts = {language: documents(options.folder, language, options.documents) for language in ("kk", "ru", "en")}
-    figures: dict[str, Any] = {"documents": {language: len(texts) for language, texts in hosts.items()}}
-    figures |= {"personal data": personal_data(hosts["kk"]), "languages": languages(hosts)}
-    figures["contamination"] = {path.name.split(".")[0]: contamination(hosts, path) for path in options.questions}
-    figures["encoding"] = encoding(hosts["kk"])
     with tempfile.TemporaryDirectory() as work:
-        figures["documents of other languages"] = foreign_documents(hosts, options.foreign, Path(work))
-        figures["duplicates"] = duplicates.figures([text for texts in hosts.values() for text in texts], Path(work) / "duplicates")
+        measures: dict[str, Callable[[], Any]] = {
+            "documents": lambda: {language: len(texts) for language, texts in hosts.items()},
+            "personal data": lambda: personal_data(hosts["kk"]),
+            "languages": lambda: languages(hosts),
+            "contamination": lambda: {path.name.split(".")[0]: contamination(hosts, path) for path in options.questions},
+            "encoding": lambda: encoding(hosts["kk"]),
+            "documents of other languages": lambda: foreign_documents(hosts, options.foreign, Path(work)),
+            "duplicates": lambda: duplicates.figures([text for texts in hosts.values() for text in texts], Path(work) / "duplicates"),
+        }
+        figures: dict[str, Any] = {name: measures[name]() for name in options.parts or measures}
     write_record(options.out, "data cleaning recall", figures)
     print(json.dumps(figures, indent=2, ensure_ascii=False))
 
