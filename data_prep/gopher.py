@@ -2,7 +2,7 @@
 
 Most documents are far from every limit, which can be shown cheaply; only a document that may break one goes to datatrove's filter, whose
 verdict stands. datatrove joins and counts nine lengths of n-grams as strings. Here words are numbers: the commonest n-grams are counted
-exactly, and the words inside any repeated 5-gram are at least those that datatrove counts for any longer one.
+exactly; the words inside repeated n-grams are at least those that datatrove counts, and those inside 5-grams at least those of longer ones.
 """
 
 from functools import lru_cache
@@ -56,7 +56,9 @@ class Repetition(GopherRepetitionFilter):  # type: ignore[misc]
                 return False
         shortest = min(length for length, _ in self.dup_n_grams)
         lowest = min(limit for _, limit in self.dup_n_grams)
-        return _repeated(numbers, lengths, shortest) <= lowest * len(text)
+        if _repeated(numbers, lengths, shortest) <= lowest * len(text):
+            return True
+        return all(_repeated(numbers, lengths, length) <= limit * len(text) for length, limit in self.dup_n_grams)
 
 
 def _numbered(words: list[str]) -> tuple[np.ndarray, np.ndarray]:
