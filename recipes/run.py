@@ -19,6 +19,7 @@ from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
+from recipes.schema_quantize import METHODS
 from recipes.stages import NAMES, Stage, chain
 from recipes.summary import print_summary
 
@@ -77,11 +78,12 @@ def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stag
     if phase and name != "pretrain":
         raise RecipeError(f"--phase belongs to pretrain, not to {name}", where="command line")
     if name == "all":
-        return list(stages.values())
+        return [stage for stage in stages.values() if not stage.on_request]
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:
-        raise RecipeError(f"{name} is a stage of recipes with a `base` only", where="command line", fix=f"one of: {', '.join(stages)}")
+        part = f"quantize.{name}" if name in METHODS else "base"
+        raise RecipeError(f"{name} is a stage of recipes with `{part}` only", where="command line", fix=f"one of: {', '.join(stages)}")
     return [stages[name]]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from recipes.job import Job
 from recipes.schema import Recipe
+from recipes.schema_quantize import METHODS
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Stage:
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
     folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
+    on_request: bool = False  # not made by `all`
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -40,7 +42,7 @@ _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _AFTER_EXPORT = (
     Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
     Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
-    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
+    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "quantize.calibration", "data.mix", "eval")),
     Stage(
         "eval",
         "eval.evaluate:run",
@@ -78,13 +80,27 @@ FROM_BASE: tuple[Stage, ...] = (
 )
 
 
+QUANTISED = tuple(
+    Stage(name, f"quantize.{name}:run", ("dpo", "data"), (f"quantize.{name}", "quantize.calibration", "data.mix")) for name in METHODS
+)
+"""In the chain when the recipe names them."""
+
+
+def _quantised(recipe: Recipe) -> tuple[Stage, ...]:
+    """The named methods, and what compares them. Where there are only GGUF files, `eval` has measured them already: on request."""
+    named = tuple(stage for stage in QUANTISED if stage.name in recipe.quantize.methods)
+    inputs = ("data", "tokenizer", recipe.chat_model, "gguf", *recipe.quantize.methods)
+    compared = Stage("eval-quantized", "eval.quantized:run", inputs, ("eval", "gguf", "pretrain"), files=("eval",), on_request=not named)
+    return (*named, compared)
+
+
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    stages = FROM_BASE if recipe.base else FROM_SCRATCH
+    stages = (*(FROM_BASE if recipe.base else FROM_SCRATCH), *_quantised(recipe))
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
     )
     return {stage.name: stage for stage in (*stages, report)}
 
 
-NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE)), "report")
+NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE, *QUANTISED)), "eval-quantized", "report")
