@@ -88,7 +88,7 @@ def run(job: Job) -> dict[str, Any]:
     try:
         facts = compare(job, model, texts, files)
     except ParityError:
-        for path in files.values():  # a later attempt must not go on from them
+        for path in job.folder.glob("*.gguf"):  # a later attempt must not go on from them
             path.unlink()
         raise
     modelfile.write(job.folder, job.recipe.gguf.types, int(facts["context"]))

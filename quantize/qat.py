@@ -107,10 +107,12 @@ def rate(step: int, steps: int) -> float:
 
 def order(rows: int, batch: int, step: int, seed: int) -> Iterator[int]:
     """Rows of one step, counted from 1: the corpus shuffled anew each time it has been gone through; the same after a kill."""
+    shuffled: dict[int, list[int]] = {}
     for place in range((step - 1) * batch, step * batch):
-        shuffled = list(range(rows))
-        random.Random(f"{seed} {place // rows}").shuffle(shuffled)
-        yield shuffled[place % rows]
+        turn = place // rows
+        if turn not in shuffled:
+            random.Random(f"{seed} {turn}").shuffle(shuffled.setdefault(turn, list(range(rows))))
+        yield shuffled[turn][place % rows]
 
 
 def _step(student: Any, teacher: Any, batch: list[list[int]], job: Job) -> float:
@@ -131,12 +133,8 @@ def _step(student: Any, teacher: Any, batch: list[list[int]], job: Job) -> float
 
 def _save(path: Path, trained: list[Any], optimizer: Any, schedule: Any, losses: list[float]) -> None:
     partial = path.with_name(path.name + ".partial")
-    state = {
-        "weights": [w.detach() for w in trained],
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.last_epoch,
-        "losses": losses,
-    }
+    weights = [weight.detach() for weight in trained]
+    state = {"weights": weights, "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "losses": losses}
     torch.save(state, partial)
     partial.replace(path)
 
