@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from quantize import compressed
 from recipes.job import Job
 from recipes.schema_quantize import AutoRound
@@ -20,5 +18,4 @@ def run(job: Job) -> dict[str, Any]:
         scheme = w4a16(compressed.group_size(model, section), symmetric=True)
         return [AutoRoundModifier(config_groups=scheme, ignore=compressed.IGNORED, iters=section.iterations)]
 
-    # auto-round turns a model in 32 bits into bfloat16 layer by layer, and then the layers do not fit together
-    return compressed.make(job, modifiers, calibrated=True, dtype=torch.bfloat16)
+    return compressed.make(job, modifiers, calibrated=True)

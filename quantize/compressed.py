@@ -3,10 +3,11 @@
 transformers and vLLM load such a folder as it is. Embeddings and the output layer, which are one matrix here, stay as they were.
 """
 
+import io
 import logging
-import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from recipes.job import Job
 from recipes.schema_quantize import Grouped
 
 IGNORED = ["lm_head"]
-MAX_DIFFERENCE = 0.01  # of the logits as read back, relative to their spread: scales are stored in 16 bits
+DTYPE = torch.bfloat16  # of what is not rounded further, as it is served; auto-round knows no other on a CPU
+MAX_DIFFERENCE = 0.01  # of the logits as read back, relative to their spread; none was seen
 _SIZES = (128, 64, 32)
 
 # (model) -> modifiers of llm-compressor; the model is given because group sizes depend on its rows
@@ -36,19 +38,24 @@ def group_size(model: Any, section: Grouped) -> int:
     raise ParityError(f"rows of {sorted(set(widths))} weights", where="model", fix="widths must be multiples of 32 for groups of weights")
 
 
-def make(job: Job, modifiers: Modifiers, *, calibrated: bool, dtype: torch.dtype = torch.float32) -> dict[str, Any]:
+def make(job: Job, modifiers: Modifiers, *, calibrated: bool) -> dict[str, Any]:
     """Write `model/` in the job's folder; facts. Raises ParityError when the folder does not hold the model that was made."""
+    with redirect_stderr(io.StringIO()):  # the libraries' bars, of which there are hundreds
+        return _make(job, modifiers, calibrated)
+
+
+def _make(job: Job, modifiers: Modifiers, calibrated: bool) -> dict[str, Any]:
     _quiet()
     source, target = job.inputs[job.recipe.chat_model] / "model", job.folder / "model"
     found = calibration.rows(job, source)
-    model = load(source, job.hardware, dtype)
+    model = load(source, job.hardware, DTYPE)
     _run(model, modifiers(model), calibration.flat(found) if calibrated else None)
     shutil.rmtree(target, ignore_errors=True)
     probe = torch.tensor(calibration.flat(found)[:2])
     expected = _logits(model, probe)  # before saving, which packs the weights in place
     model.save_pretrained(target, save_compressed=True)
     copy_tokenizer(source, target)
-    difference = check_same(_logits(load(target, job.hardware, dtype), probe), expected, target)
+    difference = check_same(_logits(load(target, job.hardware, DTYPE), probe), expected, target)
     return {
         "bytes": sum(path.stat().st_size for path in target.glob("*.safetensors")),
         "bits_per_weight": round(bits_per_weight(target, source), 3),
@@ -60,11 +67,12 @@ def make(job: Job, modifiers: Modifiers, *, calibrated: bool, dtype: torch.dtype
 def _quiet() -> None:
     """One line for the stage: bars and notes of the libraries would bury it."""
     import datasets
+    import llmcompressor  # noqa: F401 - it turns its log on when it is imported
     from loguru import logger
 
-    os.environ.setdefault("TQDM_DISABLE", "1")
     datasets.disable_progress_bars()
-    logging.getLogger("compressed_tensors").setLevel(logging.ERROR)
+    for name in ("compressed_tensors", "torch.fx", "auto_round", "autoround"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     logger.disable("llmcompressor")
     logger.disable("compressed_tensors")
 
