@@ -3,8 +3,10 @@
 One form is in memory at a time and is the unit of work. Speed and memory are taken in a process of its own for each (`eval.decoding`).
 """
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from tokenizers import Tokenizer
 from eval import decoding, held_out, kept_rows, multiple_choice, same_tokenizer
 from eval.evaluate import quiet
 from eval.held_out import HeldOut
+from eval.measure import LanguageModel
 from eval.rise import rise
 from kishi import manifest
 from kishi.bits_per_byte import bits_per_byte, windows
@@ -80,55 +83,66 @@ def forms(job: Job) -> dict[str, Form]:
 
 
 def _measure(name: str, form: Form, job: Job, texts: dict[str, HeldOut], tasks: list[str]) -> Figures:
-    measure = _measure_gguf if form.is_gguf else _measure_hugging_face
-    length = job.recipe.pretrain.sequence_length
-
-    def ask(model: Any) -> Figures:
-        nats = {language: _nats(model.negative_log_likelihood, held, length, name) for language, held in texts.items()}
+    with opened(form, job) as (model, size):
+        nats = document_losses(name, model, job, texts)
         questions = multiple_choice.raw_rows(multiple_choice.ask(model.harness(), tasks, job.folder / ".tasks"), name) if tasks else []
-        return {"nats": nats, "questions": questions}
-
-    found = measure(form, job, length, ask)
     first = next(iter(texts.values()))  # the language that the recipe names first
-    speed = decoding.measure(form.path, [token for ids in first.documents for token in ids], length, job.hardware)
-    return {**found, "bits_per_weight": form.bits_per_weight, **speed}
+    ids = [token for document in first.documents for token in document]
+    speed = decoding.measure(form.path, ids, job.recipe.pretrain.sequence_length, job.hardware)
+    return {"nats": nats, "questions": questions, "bytes": size, "bits_per_weight": form.bits_per_weight, **speed}
 
 
-def _nats(score: held_out.Scorer, held: HeldOut, length: int, name: str) -> list[float]:
-    """Of each document, so that forms can be compared document by document. Raises ArtefactError when one is not finite."""
-    found = [score(windows(ids, held.start, length)) for ids in held.documents]
-    if not sum(map(abs, found)) < float("inf"):
-        raise ArtefactError("the loss of a held-out document is not finite", where=f"model {name}", fix="make that form again")
-    return [round(nats, 4) for nats in found]
+def document_losses(name: str, model: LanguageModel, job: Job, texts: dict[str, HeldOut]) -> dict[str, list[float]]:
+    """Nats of each held-out document, per language. Raises ArtefactError when one is not finite."""
+    length, found = job.recipe.pretrain.sequence_length, {}
+    for language, held in texts.items():
+        nats = [model.negative_log_likelihood(windows(ids, held.start, length)) for ids in held.documents]
+        if not all(map(math.isfinite, nats)):
+            raise ArtefactError("the loss of a held-out document is not finite", where=f"model {name}", fix="make that form again")
+        found[language] = [round(value, 4) for value in nats]
+    return found
 
 
-def _measure_gguf(form: Form, job: Job, length: int, ask: Callable[[Any], Figures]) -> Figures:
-    from eval.llama_cpp_model import GgufModel, opened, token_ids
+@contextmanager
+def opened(form: Form, job: Job) -> Iterator[tuple[LanguageModel, int]]:
+    """(the model, its bytes on disk).
 
+    transformers computes in 32 bits here: what is measured is what rounding the weights (for fp8 the activations too) costs. llama.cpp
+    computes as it does for everyone.
+    """
+    open_it = _opened_gguf if form.is_gguf else _opened_hugging_face
+    with open_it(form, job) as found:
+        yield found
+
+
+@contextmanager
+def _opened_gguf(form: Form, job: Job) -> Iterator[tuple[LanguageModel, int]]:
+    from eval import llama_cpp_model
+
+    length = job.recipe.pretrain.sequence_length
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
-    with opened(form.path, length, job.hardware.threads) as model:
-        found = ask(GgufModel(model, same_tokenizer.agreed(tokenizer, partial(token_ids, model), form.path), length))
-    return {**found, "bytes": form.path.stat().st_size}
+    with llama_cpp_model.opened(form.path, length, job.hardware.threads) as model:
+        tokenize = same_tokenizer.agreed(tokenizer, partial(llama_cpp_model.token_ids, model), form.path)
+        yield llama_cpp_model.GgufModel(model, tokenize, length), form.path.stat().st_size
 
 
-def _measure_hugging_face(form: Form, job: Job, length: int, ask: Callable[[Any], Figures]) -> Figures:
-    """Arithmetic in 32 bits: what is measured is what rounding the weights (and for fp8 the activations) costs."""
+@contextmanager
+def _opened_hugging_face(form: Form, job: Job) -> Iterator[tuple[LanguageModel, int]]:
     import torch
     from transformers import AutoTokenizer
 
-    from eval.hugging_face import opened
+    from eval import hugging_face
 
     same_tokenizer.check_file(form.path, job.inputs["tokenizer"])
     if job.hardware.threads:
         torch.set_num_threads(job.hardware.threads)
-    device = "cuda" if job.hardware.device == "gpu" else "cpu"
-    with opened(form.path, AutoTokenizer.from_pretrained(form.path), length, True, device) as model:
+    device, tokenizer = "cuda" if job.hardware.device == "gpu" else "cpu", AutoTokenizer.from_pretrained(form.path)
+    with hugging_face.opened(form.path, tokenizer, job.recipe.pretrain.sequence_length, True, device) as model:
+        size = sum(path.stat().st_size for path in form.path.glob("*.safetensors"))
         if form.rounded:
             model.model.to(torch.bfloat16).to(torch.float32)
             size = 2 * sum(parameter.numel() for parameter in model.model.parameters())
-        else:
-            size = sum(path.stat().st_size for path in form.path.glob("*.safetensors"))
-        return {**ask(model), "bytes": size}
+        yield model, size
 
 
 def compared(measured: dict[str, Figures], texts: dict[str, HeldOut], tasks: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def run(job: Job) -> dict[str, Any]:
     def modifiers(model: Any) -> list[Any]:
         section = job.recipe.quantize.autoround or AutoRound()
         scheme = w4a16(compressed.group_size(model, section), symmetric=True)
-        return [AutoRoundModifier(config_groups=scheme, ignore=compressed.IGNORED, iters=section.iterations)]
+        # compiling took ten times as long as it saved on a small model, and needs a compiler
+        return [AutoRoundModifier(config_groups=scheme, ignore=compressed.IGNORED, iters=section.iterations, enable_torch_compile=False)]
 
     return compressed.make(job, modifiers, calibrated=True)

@@ -5,6 +5,7 @@ transformers and vLLM load such a folder as it is. Embeddings and the output lay
 
 import io
 import logging
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
@@ -19,6 +20,8 @@ from quantize import calibration
 from quantize.model_folder import copy_tokenizer, load
 from recipes.job import Job
 from recipes.schema_quantize import Grouped
+
+os.environ.setdefault("LLM_COMPRESSOR_LOG_DISABLED", "true")  # read when the library is imported, which warns of a machine without a GPU
 
 IGNORED = ["lm_head"]
 DTYPE = torch.bfloat16  # of what is not rounded further, as it is served; auto-round knows no other on a CPU
@@ -67,14 +70,10 @@ def _make(job: Job, modifiers: Modifiers, calibrated: bool) -> dict[str, Any]:
 def _quiet() -> None:
     """One line for the stage: bars and notes of the libraries would bury it."""
     import datasets
-    import llmcompressor  # noqa: F401 - it turns its log on when it is imported
-    from loguru import logger
 
     datasets.disable_progress_bars()
     for name in ("compressed_tensors", "torch.fx", "auto_round", "autoround"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    logger.disable("llmcompressor")
-    logger.disable("compressed_tensors")
 
 
 def _run(model: Any, modifiers: list[Any], rows: Sequence[Sequence[int]] | None) -> None:
