@@ -41,7 +41,8 @@ console = Console(highlight=False, width=160)
 
 def whole(path: Path, changes: Sequence[str]) -> Recipe:
     """The recipe with every type and every method; `changes` come last."""
-    every = [f"gguf.types={json.dumps(TYPES)}", *(f"quantize.{name}={{}}" for name in METHODS)]
+    named = load_recipe(path, changes).quantize.methods  # with settings of their own
+    every = [f"gguf.types={json.dumps(TYPES)}", *(f"quantize.{name}={{}}" for name in METHODS if name not in named)]
     return load_recipe(path, [*every, *changes])
 
 

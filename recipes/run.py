@@ -82,8 +82,8 @@ def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stag
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:
-        part = f"quantize.{name}" if name in METHODS else "base"
-        raise RecipeError(f"{name} is a stage of recipes with `{part}` only", where="command line", fix=f"one of: {', '.join(stages)}")
+        part = f"`quantize.{name}`" if name in METHODS else "a `base`"
+        raise RecipeError(f"{name} is a stage of recipes with {part} only", where="command line", fix=f"one of: {', '.join(stages)}")
     return [stages[name]]
 
 
