@@ -30,7 +30,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     root = tmp_path_factory.mktemp("gguf")
     for name in ("data", "tokenizer", "gguf"):
         (root / name).mkdir()
-    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), ["quantize.calibration.tokens=2048"])
+    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), ["quantize.calibration.tokens=2048", "pretrain.sequence_length=128"])
     write_data(root / "data")
     train_tokenizer(Job(recipe, HARDWARE, root / "tokenizer", {"data": root / "data"}))
     torch.manual_seed(1)
