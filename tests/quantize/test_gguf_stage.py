@@ -19,7 +19,7 @@ from kishi.errors import ArtefactError, ParityError
 from kishi.hard_texts import hard_texts
 from kishi.jsonl import read_rows
 from kishi.special_tokens import SPECIAL_IDS
-from quantize import llama, parity
+from quantize import llama, modelfile, parity
 from quantize.gguf import make_files, run
 from recipes.job import Job
 
@@ -137,3 +137,28 @@ def test_plain_template_renders_the_same(job: Job) -> None:
     rendered = tokenizer.apply_chat_template(messages, tokenize=False)
     assert rendered == tokenizer.apply_chat_template(messages, tokenize=False, chat_template=plain_template(template))
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen3ForCausalLM"]
+
+
+def test_tools_in_the_file_render_and_are_cut_as_in_hugging_face(job: Job, tmp_path: Path) -> None:
+    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+    folder = job.inputs["dpo"] / "model"
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    row = next(row for row in read_rows(Path("data/sample/tools.jsonl")) if row["lang"] == "kk")
+    convert(folder, tmp_path / "m.gguf")
+    with llama.opened(tmp_path / "m.gguf", 128, 1) as model:
+        template = model.metadata["tokenizer.chat_template"]
+        formatter = Jinja2ChatFormatter(template=template, eos_token="<|im_end|>", bos_token="", add_generation_prompt=True)
+        rendered = formatter(messages=row["messages"], tools=row["tools"]).prompt
+        ids = llama.token_ids(model, rendered)
+    assert rendered == tokenizer.apply_chat_template(row["messages"], tools=row["tools"], tokenize=False, add_generation_prompt=True)
+    assert ids == tokenizer(rendered, add_special_tokens=False).input_ids and SPECIAL_IDS["<tool_call>"] in ids
+
+
+def test_the_modelfile_names_a_file_that_is_there(job: Job, tmp_path: Path) -> None:
+    modelfile.write(tmp_path, ("F16", "Q8_0", "Q4_K_M"), 128)
+    text = (tmp_path / "Modelfile").read_text()
+    assert "\nFROM ./model-Q4_K_M.gguf\n" in text and "PARAMETER num_ctx 128" in text
+    ends = text.count("{{ end }}") + text.count("{{- end }}")
+    assert ends == sum(text.count(opening) for opening in ("{{ if ", "{{- if ", "{{ range ", "{{- range ")) > 0
+    assert modelfile.render("F16", 128).splitlines()[1] == "FROM ./model-F16.gguf"
