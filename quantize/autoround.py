@@ -9,6 +9,7 @@ from recipes.schema_quantize import AutoRound
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`; see docs/quantization.md."""
+    compressed.need_library()
     from llmcompressor.modifiers.autoround import AutoRoundModifier
 
     from quantize.schemes import w4a16

@@ -9,6 +9,7 @@ from recipes.schema_quantize import Awq
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`; see docs/quantization.md."""
+    compressed.need_library()
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from llmcompressor.modifiers.transform.awq import AWQModifier
 

@@ -3,6 +3,7 @@
 transformers and vLLM load such a folder as it is. Embeddings and the output layer, which are one matrix here, stay as they were.
 """
 
+import importlib.util
 import io
 import logging
 import os
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from kishi.errors import ParityError
+from kishi.errors import ArtefactError, ParityError
 from quantize import calibration
 from quantize.model_folder import copy_tokenizer, load
 from recipes.job import Job
@@ -39,6 +40,12 @@ def group_size(model: Any, section: Grouped) -> int:
         if size <= section.group_size and all(width % size == 0 for width in widths):
             return size
     raise ParityError(f"rows of {sorted(set(widths))} weights", where="model", fix="widths must be multiples of 32 for groups of weights")
+
+
+def need_library() -> None:
+    """Raises ArtefactError where llm-compressor is missing: the usual setup leaves it out."""
+    if importlib.util.find_spec("llmcompressor") is None:
+        raise ArtefactError("llm-compressor is not installed", where=".venv", fix="make setup-quantize")
 
 
 def make(job: Job, modifiers: Modifiers, *, calibrated: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from recipes.job import Job
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`; see docs/quantization.md."""
+    compressed.need_library()
     from llmcompressor.modifiers.quantization import QuantizationModifier
 
     scheme = QuantizationModifier(targets="Linear", scheme="FP8_DYNAMIC", ignore=compressed.IGNORED)

@@ -103,4 +103,9 @@ def chain(recipe: Recipe) -> dict[str, Stage]:
     return {stage.name: stage for stage in (*stages, report)}
 
 
+def of_all(recipe: Recipe) -> list[Stage]:
+    """What `all` makes: the chain without what is made on request."""
+    return [stage for stage in chain(recipe).values() if not stage.on_request]
+
+
 NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE, *QUANTISED)), "eval-quantized", "report")
