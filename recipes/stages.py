@@ -36,12 +36,17 @@ class Stage:
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 _DATA = Stage(
-    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
-)  # what is evaluated leaves training
+    "data",
+    "data_prep.prepare:run",
+    (),
+    ("data", "eval.tasks", "chat.folder", "chat.heldout", "chat.sources.path", "chat.sources.kind"),  # what is evaluated leaves training
+    files=("data", "eval", "compared"),
+)
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _AFTER_EXPORT = (
-    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
-    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
+    Stage("chat-data", "posttrain.data.prepare:run", ("data",), ("chat", "data.decontamination", "eval.tasks"), files=("chat", "eval")),
+    Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
+    Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
     Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "quantize.calibration", "data.mix", "eval")),
     Stage(
         "eval",
@@ -80,23 +85,23 @@ FROM_BASE: tuple[Stage, ...] = (
 )
 
 
-QUANTISED = tuple(
-    Stage(name, f"quantize.{name}:run", ("dpo", "data"), (f"quantize.{name}", "quantize.calibration", "data.mix")) for name in METHODS
-)
-"""In the chain when the recipe names them."""
+def _quantised(recipe: Recipe, final: str) -> tuple[Stage, ...]:
+    """The methods that the recipe names, and what compares them; `final`: the stage whose model is quantised.
 
-
-def _quantised(recipe: Recipe) -> tuple[Stage, ...]:
-    """The named methods, and what compares them. Where there are only GGUF files, `eval` has measured them already: on request."""
-    named = tuple(stage for stage in QUANTISED if stage.name in recipe.quantize.methods)
-    inputs = ("data", "tokenizer", recipe.chat_model, "gguf", *recipe.quantize.methods)
+    Where there are only GGUF files, `eval` has measured them already: the comparison is made on request.
+    """
+    named = recipe.quantize.methods
+    made = (
+        Stage(name, f"quantize.{name}:run", (final, "data"), (f"quantize.{name}", "quantize.calibration", "data.mix")) for name in named
+    )
+    inputs = ("data", "tokenizer", final, "gguf", *named)
     compared = Stage("eval-quantized", "eval.quantized:run", inputs, ("eval", "gguf", "pretrain"), files=("eval",), on_request=not named)
-    return (*named, compared)
+    return (*made, compared)
 
 
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    stages = (*(FROM_BASE if recipe.base else FROM_SCRATCH), *_quantised(recipe))
+    stages = (*(FROM_BASE if recipe.base else FROM_SCRATCH), *_quantised(recipe, "dpo"))
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
     )
@@ -108,4 +113,4 @@ def of_all(recipe: Recipe) -> list[Stage]:
     return [stage for stage in chain(recipe).values() if not stage.on_request]
 
 
-NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE, *QUANTISED)), "eval-quantized", "report")
+NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE)), *METHODS, "eval-quantized", "report")
