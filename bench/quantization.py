@@ -55,7 +55,7 @@ def variants(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 def make_variants(job: Job, folder: Path) -> dict[str, Form]:
     """Name -> form, in `folder`; kept from an earlier run with the same calibration."""
-    chat = job.final_model
+    chat = job.chat_model
     found: dict[str, Form] = {}
     for label, recipe in variants(job.recipe):
         types = recipe.model_copy(update={"gguf": recipe.gguf.model_copy(update={"types": COMPARED_TYPES})})

@@ -70,7 +70,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def forms(job: Job) -> dict[str, Form]:
     """By name, the model itself first."""
-    chat = job.final_model
+    chat = job.chat_model
     found = {REFERENCE: Form(chat, 16.0, rounded=True)}
     types = manifest.read(job.inputs["gguf"]).facts["types"]
     for kind in job.recipe.gguf.types:

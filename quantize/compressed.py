@@ -56,7 +56,7 @@ def make(job: Job, modifiers: Modifiers, *, calibrated: bool) -> dict[str, Any]:
 
 def _make(job: Job, modifiers: Modifiers, calibrated: bool) -> dict[str, Any]:
     _quiet()
-    source, target = job.final_model, job.folder / "model"
+    source, target = job.chat_model, job.folder / "model"
     found = calibration.rows(job, source)
     model = load(source, job.hardware, DTYPE)
     _run(model, modifiers(model), calibration.flat(found) if calibrated else None)

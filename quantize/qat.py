@@ -38,7 +38,7 @@ _WARMUP = 0.1
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/` (Hugging Face, weights on the grid, 32 bits), `model-Q4_0.gguf` and `metrics.jsonl`."""
-    section, source = job.recipe.quantize.qat or Qat(), job.final_model
+    section, source = job.recipe.quantize.qat or Qat(), job.chat_model
     found = calibration.rows(job, source, Calibration(tokens=section.steps * section.batch_size * section.length, length=section.length))
     teacher, student = load(source, job.hardware), load(source, job.hardware)
     layers = put_on_grid(student)
