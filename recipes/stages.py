@@ -20,6 +20,8 @@ class Stage:
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
     folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
+    repository: tuple[str, ...] = ()  # files or folders of the repository that it reads
+    overlay: tuple[str, ...] = ()  # keys of the overlay that its result shows
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -82,7 +84,14 @@ def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
     stages = FROM_BASE if recipe.base else FROM_SCRATCH
     report = Stage(
-        "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
+        "report",
+        "report.build:run",
+        tuple(stage.name for stage in stages),
+        ("eval",),
+        optional_inputs=True,
+        folders=("fertility",),
+        repository=("bench/records",),
+        overlay=("device_watts", "grid_gco2_kwh", "gpu_hour_price"),
     )
     return {stage.name: stage for stage in (*stages, report)}
 
