@@ -26,7 +26,7 @@ _TITLES = {
     "awq": "the chat model, quantised with AWQ",
     "gptq": "the chat model, quantised with GPTQ",
 }
-_NAMES: dict[str, str] = {**NAMES}
+_NAMES: dict[str, str] = dict(NAMES.items())
 _LIBRARY = {"gguf": "llama.cpp", "tokenizer": "tokenizers"}
 _TASK = {"reward": "text-classification", "tokenizer": None}
 

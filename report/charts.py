@@ -65,7 +65,7 @@ def _label(value: float) -> str:
     return f"{value:.0e}" if value and abs(value) < 1e-4 else f"{value:,.10g}"
 
 
-def _text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
+def svg_text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
 
 
@@ -74,20 +74,20 @@ def points(rows: Sequence[Row], *keys: str) -> list[tuple[float, float]]:
     return [(row["step"], dig(row, *keys)) for row in rows if is_number(row.get("step")) and is_number(dig(row, *keys))]
 
 
-def _legend(names: Sequence[str]) -> str:
+def legend(names: Sequence[str]) -> str:
     parts, x = [], float(LEFT)
     for index, name in enumerate(names):
         parts.append(f'<rect x="{x:.1f}" y="25" width="12" height="4" class="fill c{index % COLOURS}"/>')
-        parts.append(_text(x + 16, 31, name, "start"))
+        parts.append(svg_text(x + 16, 31, name, "start"))
         x += 30 + 6.5 * len(name)
     return "".join(parts)
 
 
-def _picture(title: str, description: str, height: int, body: str) -> Markup:
-    # every text in `body` went through _text, which escapes it
+def picture(title: str, description: str, height: int, body: str) -> Markup:
+    # every text in `body` went through svg_text, which escapes it
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(f"{title}. {description}")}">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{_text(0, 13, title, 'start', 'chart-title')}{body}</svg>"
+        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{svg_text(0, 13, title, 'start', 'chart-title')}{body}</svg>"
     )
 
 
@@ -114,22 +114,22 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
             x, y = line.points[0]
             body += f'<circle cx="{x_scale(x):.1f}" cy="{y_scale(y):.1f}" r="3" class="fill c{index % COLOURS}"/>'
     ends = "; ".join(f"{line.name}: {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in lines)
-    return _picture(title, ends, HEIGHT, body + _legend([line.name for line in lines]))
+    return picture(title, ends, HEIGHT, body + legend([line.name for line in lines]))
 
 
 def _axes(x_ticks: list[float], y_ticks: list[float], x_scale: Scale, y_scale: Scale, x_label: str, y_label: str) -> str:
     bottom = HEIGHT - BOTTOM
     grid = [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_scale(y):.1f}" y2="{y_scale(y):.1f}" class="grid"/>' for y in y_ticks]
-    labels = [_text(LEFT - 5, y_scale(y) + 4, _label(y), "end") for y in y_ticks]
-    labels += [_text(x_scale(x), bottom + 15, _label(x), "end" if x_scale(x) > WIDTH - 30 else "middle") for x in x_ticks]
-    labels.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label))
+    labels = [svg_text(LEFT - 5, y_scale(y) + 4, _label(y), "end") for y in y_ticks]
+    labels += [svg_text(x_scale(x), bottom + 15, _label(x), "end" if x_scale(x) > WIDTH - 30 else "middle") for x in x_ticks]
+    labels.append(svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label))
     middle = (TOP + bottom) / 2
-    labels.append(f'<g transform="rotate(-90 9 {middle:.1f})">{_text(9, middle, y_label)}</g>')
+    labels.append(f'<g transform="rotate(-90 9 {middle:.1f})">{svg_text(9, middle, y_label)}</g>')
     return "".join((*grid, *labels))
 
 
 def _border(x: float, words: str) -> str:
-    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="border"/>' + _text(x + 4, TOP + 10, words, "start")
+    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="border"/>' + svg_text(x + 4, TOP + 10, words, "start")
 
 
 def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str], unit: str) -> Markup | None:
@@ -144,12 +144,12 @@ def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], na
     body = ""
     for place, (label, group) in enumerate(rows):
         y = TOP + place * group_height
-        body += _text(left - 5, y + len(names) * bar / 2 + 4, label, "end")
+        body += svg_text(left - 5, y + len(names) * bar / 2 + 4, label, "end")
         for index, value in enumerate(group):
             if value is None or not math.isfinite(value):
                 continue
             length = max(0.0, scale(value) - left)
             body += f'<rect x="{left:.1f}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
-            body += _text(left + length + 3, y + index * bar + 8, f"{value:.3g}", "start", "value")
-    body += _text((left + WIDTH) / 2, height - 8, unit)
-    return _picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + _legend(names))
+            body += svg_text(left + length + 3, y + index * bar + 8, f"{value:.3g}", "start", "value")
+    body += svg_text((left + WIDTH) / 2, height - 8, unit)
+    return picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + legend(names))

@@ -8,6 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -18,8 +19,10 @@ from kishi.manifest import Manifest
 from recipes.hardware import Hardware
 from recipes.job import Job
 from recipes.schema import Recipe
+from report import records
 from report.build import run
 from report.collect import STAGES
+from report.flow_chart import flow_chart
 
 RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")))
 HARDWARE = Hardware.model_validate(yaml.safe_load(Path("nemo_configs/cpu.yaml").read_text(encoding="utf-8")))
@@ -167,6 +170,20 @@ def _parse(page: str) -> _Parser:
     return parser
 
 
+@pytest.fixture(autouse=True)
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository's records: one optimisation, before and after."""
+    folder = tmp_path / "records/2026-01-02-speed"
+    device = {"cpu": "Xeon", "cores": 4, "gpus": ["NVIDIA H100, 81559 MiB"] * 2}
+    for name, speed in (("before", 100_000), ("result", 150_000)):
+        figures = {"350m": {"tokens_per_second": speed, "ms_per_step": 9.0, "processes": 2, "mfu": 0.4}, "500m": {"error": "not done"}}
+        write_json(
+            folder / f"{name}.json", {"name": "speed", "date": "2026-01-02", "device": device, "commit": "c" * 40, "figures": figures}
+        )
+    monkeypatch.setattr(records, "RECORDS", folder.parent)
+    return folder
+
+
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Path]:
     """The folder of every stage."""
@@ -182,8 +199,29 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
         assert figure in text, figure
     assert "30.0 % [19.1 %, 43.8 %]" in text
     assert "not recorded" not in text and "not run" not in text
-    assert page.count("<svg") == 8 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
+    assert page.count("<svg") == 11 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
     assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
+
+
+def test_before_and_after_of_an_optimisation_and_what_the_run_took(tmp_path: Path, inputs: dict[str, Path], measured: Path) -> None:
+    (measured.parent / "2026-01-03-broken").mkdir()
+    page = _report(tmp_path, inputs)[1]
+    text = " ".join(_parse(page).text.split())
+    assert "before: 350m 100,000 2 40.0 % 2026-01-02-speed" in text and "350m 150,000 2 40.0 % 2026-01-02-speed" in text
+    assert "2 x NVIDIA H100" in text and "result.json: FileNotFoundError" in text
+    assert "all stages 0.00472 0.5 Wh 0.2 g CO2e" in text and "Assumed: 100 W the machine without GPU; 480 g CO2e/kWh" in text
+    shutil.rmtree(measured.parent)
+    facts, _ = _report(tmp_path, inputs)
+    assert facts["missing"] == ["optimisations"]
+
+
+def test_bands_of_the_funnel_grow_thinner(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    steps = [{"step": "a", "documents": {"kk": 60, "ru": 40}}, {"step": "b", "documents": {"kk": 30, "ru": 0}}]
+    chart = ElementTree.fromstring(str(flow_chart("t", steps, ["kk", "ru"])))
+    widths = [float(bar.get("width", 0)) for bar in chart.iter("rect") if bar.get("height") == "14"]
+    assert [round(width / widths[0], 2) for width in widths] == [1.0, 0.67, 0.5, 0.0]
+    assert "30 (−70)" in "".join(text.text or "" for text in chart.iter("text"))
+    assert flow_chart("t", steps[:1], ["kk", "ru"]) is None
 
 
 def test_answers_of_all_models_stand_side_by_side(tmp_path: Path, inputs: dict[str, Path]) -> None:
@@ -268,7 +306,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 9 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert page.count("<svg") == 12 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
@@ -292,5 +330,5 @@ def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dic
     done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= width and int(found[2]) == 10
+    assert int(found[1]) <= width and int(found[2]) == 12
     assert "CONSOLE" not in done.stderr
