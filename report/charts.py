@@ -150,6 +150,6 @@ def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], na
                 continue
             length = max(0.0, scale(value) - left)
             body += f'<rect x="{left:.1f}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
-            body += svg_text(left + length + 3, y + index * bar + 8, f"{value:.3g}", "start", "value")
+            body += svg_text(left + length + 3, y + index * bar + 8, f"{value:,.0f}" if value >= 1000 else f"{value:.3g}", "start", "value")
     body += svg_text((left + WIDTH) / 2, height - 8, unit)
     return picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + legend(names))

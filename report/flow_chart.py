@@ -8,7 +8,7 @@ from kishi.jsonl import Row
 from report.charts import COLOURS, WIDTH, Scale, legend, picture, svg_text
 from report.view import dig, is_number
 
-_LEFT, _RIGHT, _TOP, _ROW, _BAR = 92, 66, 46, 34, 14
+_LEFT, _RIGHT, _TOP, _ROW, _BAR = 100, 66, 46, 34, 14
 
 
 def flow_chart(title: str, steps: Sequence[Row], languages: Sequence[str], unit: str = "documents") -> Markup | None:

@@ -49,10 +49,10 @@ def optimisations(run: Run) -> Section:
     for folder in dict.fromkeys(speed.folder for speed in found):
         own = [speed for speed in found if speed.folder == folder]
         chart = bar_chart(
-            f"Tokens a second on each device: {folder}",
-            [(label(s), [s.tokens_per_second / s.processes]) for s in own],
-            ["tokens/s"],
-            "tokens/s",
+            "Speed of training on one device",
+            [(label(s), [s.tokens_per_second / s.processes / 1000]) for s in own],
+            [folder],
+            "thousand tokens/s",
         )
         section.add(Chart(chart) if chart else None)
     rows = [
