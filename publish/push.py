@@ -1,6 +1,6 @@
 """`make push`: a run's repositories to the Hugging Face hub. Without --yes it only says what it would do.
 
-python -m publish.push RUN --owner NAME [--only KIND ...] [--license ID] [--allow-doubtful] [--public] [--yes]
+python -m publish.push RUN [--owner NAME] [--only KIND ...] [--license ID] [--allow-doubtful] [--public] [--yes]
 """
 
 import argparse
@@ -60,13 +60,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m publish.push", description="Publish a run on the Hugging Face hub; dry run by default."
     )
     parser.add_argument("run", type=Path, help="runs/<recipe>")
-    parser.add_argument("--owner", required=True, help="user or organisation on the hub")
+    parser.add_argument("--owner", help="user or organisation on the hub; may be left out in a dry run")
     parser.add_argument("--only", nargs="+", choices=get_args(Kind), metavar="KIND", help=f"of: {', '.join(lineage.ORDER)}; default: all")
     parser.add_argument("--license", help="of the weights; default: the base model's, or apache-2.0 for a model from scratch")
     parser.add_argument("--allow-doubtful", action="store_true", help="publish although a source's licence is not clear; the card says so")
     parser.add_argument("--public", action="store_true", help="new repositories can be seen by all; default: private")
     parser.add_argument("--yes", action="store_true", help="upload; the token comes from HF_TOKEN or `hf auth login`")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.yes and not options.owner:
+        parser.error("--yes needs --owner")
+    options.owner = options.owner or "OWNER"
+    return options
 
 
 def plan(run: Lineage, options: argparse.Namespace) -> list[Plan]:

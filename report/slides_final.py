@@ -91,8 +91,8 @@ def _tokenizer(tokenizer: Section) -> Slide:
     compared = next((table for table in listed if table.caption.startswith("Tokens per word")), None)
     if drawn and compared:
         return Slide("Tokenizer", [[drawn[0]], [short(compared, 9, range(5))]])
-    notes: list[Piece] = [block for block in tokenizer.blocks if isinstance(block, Note)][:1]
-    return Slide("Tokenizer", [[*(short(table, 4) for table in listed[:1]), *notes] or [Note(tokenizer.missing)]])
+    notes: list[Piece] = [block for block in tokenizer.blocks if isinstance(block, Note)]
+    return Slide("Tokenizer", [[*(short(table, 4) for table in listed[:1]), *notes[:1]] or [Note(tokenizer.missing)]])
 
 
 def _pretraining(pretraining: Section) -> Slide:

@@ -226,4 +226,6 @@ def test_a_model_of_stages_that_were_made_again_is_refused(run: Path, capsys: py
 def test_nothing_to_publish_is_said(tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert push.main([str(tmp_path / "nowhere"), *OWNER]) == 1
     assert push.main([str(run), *OWNER, "--only", "awq"]) == 2
+    with pytest.raises(SystemExit):
+        push.main([str(run), "--yes"])
     assert "no finished stage makes awq" in capsys.readouterr().err
