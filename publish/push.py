@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from kishi.errors import KishiError, RecipeError
+from kishi.command import command
+from kishi.errors import RecipeError
 from publish import gates
 from publish.row_licences import each_rows
 from publish.upload import upload
@@ -34,24 +35,21 @@ class Plan:
     refused: list[str]
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 all well, 1 refused or not uploaded, 2 wrong command line."""
     options = _parse(arguments)
-    try:
-        plans = plan(lineage.read(options.run), options)
-        for made in plans:
-            _show(made, options.run)
-        if any(made.refused for made in plans):
-            print("refused: nothing is uploaded", file=sys.stderr)
-            return 1
-        if not options.yes:
-            print("dry run: nothing is uploaded; --yes uploads")
-            return 0
-        for made in plans:
-            upload(options.run, made.repository, made.name, made.card, private=not options.public)
-    except KishiError as error:
-        print(error.message(), file=sys.stderr)
-        return error.exit_code
+    plans = plan(lineage.read(options.run), options)
+    for made in plans:
+        _show(made, options.run)
+    if any(made.refused for made in plans):
+        print("refused: nothing is uploaded", file=sys.stderr)
+        return 1
+    if not options.yes:
+        print("dry run: nothing is uploaded; --yes uploads")
+        return 0
+    for made in plans:
+        upload(options.run, made.repository, made.name, made.card, private=not options.public)
     return 0
 
 

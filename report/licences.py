@@ -48,7 +48,8 @@ def licences(run: Lineage, stages: Sequence[str]) -> list[Licence]:
             found.append(
                 Licence("base model", str(base.get("hub") or base.get("path")), _words(base.get("license")), str(base.get("hub") or ""))
             )
-        sources = table_of(made.recipe.get("data")).get("sources") if stage == "data" else None
+        section = {"data": "data", "chat-data": "chat"}.get(stage)
+        sources = table_of(made.recipe.get(section)).get("sources") if section else None
         hubs = {str(row.get("name")): str(table_of(row.get("hub")).get("dataset") or "") for row in sources or () if isinstance(row, dict)}
         recorded = table_of(made.facts.get("licenses"))
         for name in dict.fromkeys([*hubs, *recorded]):

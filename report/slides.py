@@ -19,7 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from kishi import manifest
-from kishi.errors import KishiError, RecipeError
+from kishi.command import command
+from kishi.errors import RecipeError
 from recipes.hardware import default_overlay
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe, split_changes
@@ -33,24 +34,19 @@ HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done (also without a browser for the PDF), 1 and 2 as in recipes.run."""
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Also done where no browser makes the PDF. Exit codes as in recipes.run."""
     options = _parse(arguments)
-    try:
-        changes, hardware_changes = split_changes(options.set)
-        recipe = load_recipe(options.recipe, changes)
-        hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
-        folder = Path(os.environ.get("KISHI_RUNS", "runs")) / recipe.name
-        stages = {path.parent.name: path.parent for path in folder.glob(f"*/{manifest.FILE_NAME}") if not path.parent.suffix}
-        run = collect(Job(recipe, hardware, folder / "slides", stages))
-        page = write(run, folder, options.since)
-    except KishiError as error:
-        print(error.message(), file=sys.stderr)
-        return error.exit_code
+    changes, hardware_changes = split_changes(options.set)
+    recipe = load_recipe(options.recipe, changes)
+    hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
+    folder = Path(os.environ.get("KISHI_RUNS", "runs")) / recipe.name
+    stages = {path.parent.name: path.parent for path in folder.glob(f"*/{manifest.FILE_NAME}") if not path.parent.suffix}
+    page = write(collect(Job(recipe, hardware, folder / "slides", stages)), folder, options.since)
     print(page)
     pdf = to_pdf(page)
     print(pdf or f"no PDF: none of {', '.join(BROWSERS)} is installed; open {page} in a browser and print it (landscape, no margins)")
-    return 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -63,6 +63,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "bits_per_byte": {"first": BITS, "last": BITS},
     },
     "export-hf": {"phase1": {"max_difference": 0.0}, "phase2": {"max_difference": 1.5e-7}},
+    "chat-data": {"examples": {"sft": {"train": 1612}}, "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}}},
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
     "gguf": {
@@ -209,7 +210,11 @@ def test_before_and_after_of_an_optimisation_and_what_the_run_took(tmp_path: Pat
     text = " ".join(_parse(page).text.split())
     assert "before: 350m 100,000 2 40.0 % 2026-01-02-speed" in text and "350m 150,000 2 40.0 % 2026-01-02-speed" in text
     assert "2 x NVIDIA H100" in text and "result.json: FileNotFoundError" in text
-    assert "all stages 0.00472 0.5 Wh 0.2 g CO2e" in text and "Assumed: 100 W the machine without GPU; 480 g CO2e/kWh" in text
+    hours = len(STAGES) * 1.7 / 3600  # each stage's seconds
+    assert (
+        f"all stages {hours:.3g} {100 * hours:.1f} Wh {48 * hours:.1f} g CO2e" in text
+        and "Assumed: 100 W the machine without GPU; 480 g CO2e/kWh" in text
+    )
     shutil.rmtree(measured.parent)
     facts, _ = _report(tmp_path, inputs)
     assert facts["missing"] == ["optimisations"]
