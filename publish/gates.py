@@ -10,7 +10,7 @@ from kishi.errors import ArtefactError
 from publish import private_text, tensors
 from report.card import Card
 from report.licences import Licence
-from report.lineage import Lineage, Repository
+from report.lineage import QUANTISED, Lineage, Repository
 from report.view import dig, is_number, table_of
 
 F16_PERPLEXITY = 0.005  # share by which a 16-bit file may differ, as in the gguf stage
@@ -53,6 +53,9 @@ def parity(run: Lineage, repository: Repository) -> list[str]:
     if repository.kind == "tokenizer":
         return []
     faults = _exported(run) + _same_tokenizer(run, repository)
+    packed = repository.kind in QUANTISED and repository.kind != "gguf"
+    if packed and not is_number(run.manifests[repository.stage].facts.get("largest_difference_read_back")):
+        faults.append(f"it was not read back and compared with the model that was quantised: make {repository.stage}")
     if repository.kind == "gguf":
         facts = run.manifests["gguf"].facts
         for language, value in (table_of(facts.get("f16_perplexity_difference")) or {"any language": None}).items():
@@ -85,8 +88,8 @@ def whole(run: Lineage, repository: Repository) -> list[str]:
     folder = run.folder / repository.stage / repository.prefix
     if repository.kind == "tokenizer":
         return []
-    if not repository.files:
-        return [f"{repository.stage} lists no file of a model"]
+    if not any(output.path.endswith((".safetensors", ".gguf")) for output in repository.files):
+        return [f"{repository.stage} lists no weights"]
     try:
         if repository.kind == "gguf":
             return _whole_gguf(run, repository)
@@ -105,7 +108,11 @@ def _whole_gguf(run: Lineage, repository: Repository) -> list[str]:
     if chat is None:
         return ["the model that the GGUF files were made from is not here"]
     wanted = tensors.elements(tensors.stored(run.folder / chat.stage / chat.prefix).values())
-    counts = {output.path: tensors.gguf_elements(run.folder / repository.stage / output.path) for output in repository.files}
+    counts = {
+        output.path: tensors.gguf_elements(run.folder / repository.stage / output.path)
+        for output in repository.files
+        if output.path.endswith(".gguf")
+    }
     return [f"{path} holds {count:,} weights, the model {wanted:,}" for path, count in counts.items() if count != wanted]
 
 

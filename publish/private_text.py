@@ -12,7 +12,7 @@ _TEXT = (".md", ".json", ".jinja", ".txt", ".yaml")
 ALLOWED = re.compile(
     r"(README\.md|config\.json|generation_config\.json|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|tokenizer\.json"
     r"|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt|chat_template\.jinja|parity\.json"
-    r"|new_tokens\.json|recipe\.yaml|quantize_config\.json|quant_config\.json|preprocessor_config\.json|[\w.-]+\.gguf)"
+    r"|new_tokens\.json|recipe\.yaml|quantize_config\.json|quant_config\.json|preprocessor_config\.json|model-[\w.-]+\.gguf|Modelfile)"
 )
 
 

@@ -1,6 +1,7 @@
 """Whether a model's files hold every tensor that its architecture has, in its shape: nothing lost, nothing over."""
 
 import json
+import re
 import struct
 from collections.abc import Iterable
 from math import prod
@@ -8,6 +9,9 @@ from pathlib import Path
 
 Shapes = dict[str, tuple[int, ...]]
 _PACKED = (".weight_packed", ".qweight")  # what compressed-tensors and AutoAWQ/GPTQ write in the place of `.weight`
+_BESIDE = re.compile(  # what they write beside a quantised matrix
+    r"\.(weight_(packed|scale|shape|zero_point|g_idx|global_scale)|input_scale|input_zero_point|output_scale|q(weight|zeros)|scales|g_idx)$"
+)
 
 
 def stored(folder: Path) -> Shapes:
@@ -51,7 +55,7 @@ def lost(found: Shapes, wanted: Shapes) -> list[str]:
             faults += [f"{name} has shape {list(found[name])}, not {list(shape)}"] if found[name] != shape else []
         elif name.removesuffix(".weight") not in packed:
             faults.append(f"{name} is missing")
-    over = [name for name in found if name not in wanted and name.rpartition(".")[0] not in packed]
+    over = [name for name in found if name not in wanted and f"{_BESIDE.sub('', name)}.weight" not in wanted]
     return faults + [f"{name} is one too many" for name in over]
 
 

@@ -13,7 +13,7 @@ from kishi.languages import NAMES
 from report.cost import carbon, costs, energy, total
 from report.licences import Licence, licences
 from report.limits import limits
-from report.lineage import Lineage, Repository
+from report.lineage import QUANTISED, Lineage, Repository
 from report.view import NONE, dig, is_number, number, percent, size, table_of
 
 HERE = Path(__file__).parent
@@ -25,6 +25,8 @@ _TITLES = {
     "gguf": "the chat model, quantised for llama.cpp (GGUF)",
     "awq": "the chat model, quantised with AWQ",
     "gptq": "the chat model, quantised with GPTQ",
+    "fp8": "the chat model, with weights of 8 bits (FP8)",
+    "autoround": "the chat model, quantised with AutoRound",
 }
 _NAMES: dict[str, str] = dict(NAMES.items())
 _LIBRARY = {"gguf": "llama.cpp", "tokenizer": "tokenizers"}
@@ -46,7 +48,7 @@ def make_card(run: Lineage, repository: Repository, owner: str, licence: str, fo
     figures = _figures(run, repository)
     missing = _missing(run, repository, rows, licence, figures)
     spent = total(costs(run.manifests[stage] for stage in stages))
-    models = table_of(run.manifests["eval"].facts.get("models")) if "eval" in run.manifests else {}
+    models = _evaluated(run, "models")
     environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
     text = environment.get_template("card.md.jinja").render(
@@ -94,16 +96,24 @@ def _languages(run: Lineage) -> list[str]:
     return list(table_of(_part(run, "data").get("mix"))) or list(NAMES)
 
 
+def _evaluated(run: Lineage, key: str) -> dict[str, Any]:
+    """`models` or `tasks` of the evaluation, and of that of the quantised models where it is a stage of its own."""
+    found: dict[str, Any] = {}
+    for stage in ("eval-quantized", "eval"):
+        found |= table_of(run.manifests[stage].facts.get(key)) if stage in run.manifests else {}
+    return found
+
+
 def models_of(run: Lineage, repository: Repository) -> dict[str, Any]:
     """The evaluation's rows that are this repository's files."""
-    found = table_of(run.manifests["eval"].facts.get("models")) if "eval" in run.manifests else {}
     names = {"base": "phase2", "chat": repository.stage}.get(repository.kind, repository.kind)
+    found = _evaluated(run, "models")
     return {name: table_of(row) for name, row in found.items() if name == names or name.startswith(f"{names}-")}
 
 
 def _figures(run: Lineage, repository: Repository) -> list[Row]:
     """One row a model and task: accuracy with its interval, and what guessing gives."""
-    described = table_of(run.manifests["eval"].facts.get("tasks")) if "eval" in run.manifests else {}
+    described = _evaluated(run, "tasks")
     return [
         {"model": model, "task": task, **table_of(described.get(task)), **table_of(score)}
         for model, row in models_of(run, repository).items()
@@ -127,7 +137,7 @@ def _metadata(run: Lineage, repository: Repository, owner: str, licence: str, ro
         model_name=repository.name(run.name) if results else None,
         eval_results=results or None,
     )
-    if repository.kind in ("gguf", "awq", "gptq"):
+    if repository.kind in QUANTISED:
         data["base_model_relation"] = "quantized"
     return str(data.to_yaml())
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from report.licences import Licence
-from report.lineage import Lineage, Repository
+from report.lineage import QUANTISED, Lineage, Repository
 from report.view import dig, is_number, number, percent, table_of
 
 CHINCHILLA = 20  # tokens a parameter below which a model of this size is undertrained (arXiv 2203.15556)
@@ -19,7 +19,7 @@ def limits(run: Lineage, repository: Repository, rows: list[Licence]) -> list[st
         "Personal data (e-mails, phones, card and identity numbers) was masked in the training text by rules, which miss some.",
         "Other languages than those named were filtered out of the training text.",
     ]
-    if repository.kind in ("gguf", "awq", "gptq"):
+    if repository.kind in QUANTISED:
         found.append("Quantised weights answer a little differently from the full ones: the tables above say how much.")
     return found
 

@@ -8,18 +8,12 @@ from kishi import manifest
 from kishi.errors import ArtefactError
 from kishi.manifest import Manifest, Output
 
-Kind = Literal["tokenizer", "base", "chat", "reward", "gguf", "awq", "gptq"]
-CHAT_STAGES = ("tools", "dpo", "kto", "sft")  # the last of the way first
-_STAGE_OF: dict[Kind, str] = {
-    "tokenizer": "tokenizer",
-    "base": "export-hf",
-    "reward": "reward",
-    "gguf": "gguf",
-    "awq": "awq",
-    "gptq": "gptq",
-}
+Kind = Literal["tokenizer", "base", "chat", "reward", "gguf", "awq", "gptq", "fp8", "autoround"]
+QUANTISED: tuple[Kind, ...] = ("gguf", "awq", "gptq", "fp8", "autoround")
+CHAT_STAGES = ("tools", "dpo", "kto", "grpo", "sft")  # the last of the way first
+_STAGE_OF: dict[Kind, str] = {"tokenizer": "tokenizer", "base": "export-hf", "reward": "reward", **{kind: kind for kind in QUANTISED}}
 _NAMES: dict[Kind, str] = {"tokenizer": "tokenizer", "base": "base", "chat": "chat", "reward": "reward"}
-ORDER: tuple[Kind, ...] = ("tokenizer", "base", "chat", "reward", "gguf", "awq", "gptq")
+ORDER: tuple[Kind, ...] = ("tokenizer", "base", "chat", "reward", *QUANTISED)
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Lineage:
 
     def chat_stage(self) -> str | None:
         """The stage of the final chat model: the one that was quantised, else the last of the way."""
-        for kind in ("gguf", "awq", "gptq"):
+        for kind in QUANTISED:
             if kind in self.manifests and (used := [name for name in CHAT_STAGES if name in self.manifests[kind].inputs]):
                 return used[0]
         return next((name for name in CHAT_STAGES if name in self.manifests), None)
@@ -83,7 +77,8 @@ class Lineage:
     def _repository(self, kind: Kind, stage: str) -> Repository:
         outputs = self.manifests[stage].outputs
         if kind == "gguf":
-            return Repository(kind, stage, "", tuple(o for o in outputs if o.path.endswith(".gguf")), "chat")
+            inside = tuple(o for o in outputs if o.path == "Modelfile" or (o.path.startswith("model-") and o.path.endswith(".gguf")))
+            return Repository(kind, stage, "", inside, "chat")
         prefix = "" if kind == "tokenizer" else _model_folder(outputs)
         inside = tuple(o for o in outputs if not prefix or o.path.startswith(f"{prefix}/"))
         if kind == "tokenizer":
