@@ -15,7 +15,7 @@ from report.lineage import Lineage
 from report.sections_models import cut_off, results
 from report.view import NONE, Chart, Note, Section, Table, dig, is_number, number, percent, size, table_of
 
-_TOLD = {"summary", "data", "tokenizer", "pretraining", "evaluation", "post-training", "quantised", "answers", "samples"}
+_TOLD = {"summary", "data", "tokenizer", "pretraining", "evaluation", "post-training", "quantised", "answers", "samples", "chat-data"}
 _LAST = {"optimisations", "cost", "provenance"}
 
 
@@ -32,6 +32,7 @@ def final(run: Run, sections: Sequence[Section]) -> list[Slide]:
         _pretraining(by_id["pretraining"]),
         _bits(by_id["evaluation"]),
         _tasks(run),
+        _examples(by_id["chat-data"]),
         _chat(by_id["post-training"]),
         _quantised(run, by_id["quantised"]),
         *others,
@@ -122,6 +123,13 @@ def _score(score: object) -> str:
     if not is_number(value):
         return NONE
     return f"{100 * value:.0f} % [{100 * interval[0]:.0f}, {100 * interval[1]:.0f}]" if interval else percent(value)
+
+
+def _examples(chat_data: Section) -> Slide:
+    drawn, listed = charts(chat_data), tables(chat_data)
+    left: list[Piece] = [drawn[0]] if drawn else []
+    right: list[Piece] = [short(table, 5, range(min(5, len(table.head))), cell=24) for table in listed[:2]] or [Note(chat_data.missing)]
+    return Slide("Chat data: what it was taught with", [left, right] if left else [right])
 
 
 def _chat(post: Section) -> Slide:

@@ -20,6 +20,7 @@ SECTION_OF = {
     "tokenizer": "tokenizer",
     "pretrain-phase1": "pretraining",
     "pretrain-phase2": "pretraining",
+    "chat-data": "chat-data",
     "sft": "post-training",
     "dpo": "post-training",
     "gguf": "quantised",

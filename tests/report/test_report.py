@@ -63,7 +63,14 @@ FACTS: dict[str, dict[str, Any]] = {
         "bits_per_byte": {"first": BITS, "last": BITS},
     },
     "export-hf": {"phase1": {"max_difference": 0.0}, "phase2": {"max_difference": 1.5e-7}},
-    "chat-data": {"examples": {"sft": {"train": 1612}}, "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}}},
+    "chat-data": {
+        "examples": {"sft": {"train": 1612, "heldout": 79}},
+        "kinds": {"sft": {"languages train": {"kk": 900}, "languages heldout": {"kk": 40}, "tasks": {"qa": 36, "headline": 252}}},
+        "sources": {f"a set {EVIL}": {"kept": 1612, "refused": 3}},
+        "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}},
+        "removed": {"near-duplicate example": 21},
+        "decontaminated_against": {"mcq": 300},
+    },
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
     "gguf": {
@@ -199,8 +206,9 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     for figure in ("3,672,832", "5.345 → 5.081", "75.0 %", "223.50", "25.0 %", "28.0 %", "near-duplicate", "1.50e-07", "97.0 %", "0.110"):
         assert figure in text, figure
     assert "30.0 % [19.1 %, 43.8 %]" in text
+    assert "sft 1,612 79 900 + 40 0 + 0" in " ".join(text.split()) and "No example repeats a text" in text
     assert "not recorded" not in text and "not run" not in text
-    assert page.count("<svg") == 11 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
+    assert page.count("<svg") == 12 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
     assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
 
 
@@ -311,7 +319,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 12 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert page.count("<svg") == 13 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
@@ -335,5 +343,5 @@ def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dic
     done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= width and int(found[2]) == 12
+    assert int(found[1]) <= width and int(found[2]) == 13
     assert "CONSOLE" not in done.stderr
