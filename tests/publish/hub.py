@@ -43,7 +43,7 @@ class Hub(ThreadingHTTPServer):
 def running() -> Iterator[Hub]:
     """A hub that answers until the block ends."""
     hub = Hub()
-    thread = threading.Thread(target=hub.serve_forever, daemon=True)
+    thread = threading.Thread(target=hub.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield hub

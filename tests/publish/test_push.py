@@ -100,7 +100,7 @@ def test_a_broken_upload_goes_on_and_a_whole_one_is_not_made_again(
     big = manifest.sha256_file(run / "gguf/model-F16.gguf")
     weights = manifest.sha256_file(run / "dpo/model/model.safetensors")
     stand_in.refuse.add(big)
-    assert push.main([str(run), *OWNER, "--yes"]) == 1
+    assert push.main([str(run), *OWNER, "--only", "chat", "gguf", "--yes"]) == 1
     failed = capsys.readouterr()
     assert (
         "kishi-test-chat-gguf: not uploaded" in failed.err
@@ -108,10 +108,10 @@ def test_a_broken_upload_goes_on_and_a_whole_one_is_not_made_again(
         and hub.TOKEN not in failed.out + failed.err
     )
     stand_in.refuse.clear()
-    assert push.main([str(run), *OWNER, "--yes"]) == 0
+    assert push.main([str(run), *OWNER, "--only", "chat", "gguf", "--yes"]) == 0
     assert stand_in.puts[weights] == 1 and stand_in.puts[big] == 2
     commits = stand_in.commits
-    assert push.main([str(run), *OWNER, "--yes"]) == 0
+    assert push.main([str(run), *OWNER, "--only", "chat", "gguf", "--yes"]) == 0
     assert stand_in.commits == commits
 
 

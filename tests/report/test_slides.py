@@ -86,10 +86,15 @@ def test_the_week_shows_what_was_finished_and_what_moved(inputs: dict[str, Path]
         slides.write(run, folder, "last week")
 
 
-def test_without_a_browser_there_is_no_pdf_but_a_way_to_print(inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    run, folder = _run(inputs)
+def test_the_command_works_before_anything_has_run_and_without_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(slides, "BROWSERS", ("no-such-browser",))
-    assert slides.to_pdf(slides.write(run, folder, None)) is None
+    monkeypatch.setenv("KISHI_RUNS", str(tmp_path))
+    assert slides.main(["recipes/kishi-tiny.yaml", "--hw", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert str(tmp_path / "kishi-tiny/slides/final.html") in said and "print it" in said
+    assert slides.main(["recipes/kishi-tiny.yaml", "--since", "soon"]) == 2
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
