@@ -1,4 +1,4 @@
-"""Line and bar charts as inline SVG. Colours are CSS classes, so that they follow the page's light or dark theme."""
+"""Line and bar charts, and the funnel, as inline SVG. Colours are CSS classes, so that they follow the page's light or dark theme."""
 
 import math
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 12, 46, 40
 COLOURS = 6
 MAX_POINTS = 300
 LARGEST = 1e100
+_FLOW_LEFT, _FLOW_RIGHT, _ROW, _BAR = 100, 66, 34, 14  # of the funnel
 
 Point = tuple[float, float]
 
@@ -65,7 +66,7 @@ def _label(value: float) -> str:
     return f"{value:.0e}" if value and abs(value) < 1e-4 else f"{value:,.10g}"
 
 
-def svg_text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
+def _text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
 
 
@@ -74,20 +75,20 @@ def points(rows: Sequence[Row], *keys: str) -> list[tuple[float, float]]:
     return [(row["step"], dig(row, *keys)) for row in rows if is_number(row.get("step")) and is_number(dig(row, *keys))]
 
 
-def legend(names: Sequence[str]) -> str:
+def _legend(names: Sequence[str]) -> str:
     parts, x = [], float(LEFT)
     for index, name in enumerate(names):
         parts.append(f'<rect x="{x:.1f}" y="25" width="12" height="4" class="fill c{index % COLOURS}"/>')
-        parts.append(svg_text(x + 16, 31, name, "start"))
+        parts.append(_text(x + 16, 31, name, "start"))
         x += 30 + 6.5 * len(name)
     return "".join(parts)
 
 
-def picture(title: str, description: str, height: int, body: str) -> Markup:
-    # every text in `body` went through svg_text, which escapes it
+def _picture(title: str, description: str, height: int, body: str) -> Markup:
+    # every text in `body` went through _text, which escapes it
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(f"{title}. {description}")}">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{svg_text(0, 13, title, 'start', 'chart-title')}{body}</svg>"
+        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{_text(0, 13, title, 'start', 'chart-title')}{body}</svg>"
     )
 
 
@@ -114,22 +115,22 @@ def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str,
             x, y = line.points[0]
             body += f'<circle cx="{x_scale(x):.1f}" cy="{y_scale(y):.1f}" r="3" class="fill c{index % COLOURS}"/>'
     ends = "; ".join(f"{line.name}: {line.points[0][1]:.4g} to {line.points[-1][1]:.4g}" for line in lines)
-    return picture(title, ends, HEIGHT, body + legend([line.name for line in lines]))
+    return _picture(title, ends, HEIGHT, body + _legend([line.name for line in lines]))
 
 
 def _axes(x_ticks: list[float], y_ticks: list[float], x_scale: Scale, y_scale: Scale, x_label: str, y_label: str) -> str:
     bottom = HEIGHT - BOTTOM
     grid = [f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_scale(y):.1f}" y2="{y_scale(y):.1f}" class="grid"/>' for y in y_ticks]
-    labels = [svg_text(LEFT - 5, y_scale(y) + 4, _label(y), "end") for y in y_ticks]
-    labels += [svg_text(x_scale(x), bottom + 15, _label(x), "end" if x_scale(x) > WIDTH - 30 else "middle") for x in x_ticks]
-    labels.append(svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label))
+    labels = [_text(LEFT - 5, y_scale(y) + 4, _label(y), "end") for y in y_ticks]
+    labels += [_text(x_scale(x), bottom + 15, _label(x), "end" if x_scale(x) > WIDTH - 30 else "middle") for x in x_ticks]
+    labels.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label))
     middle = (TOP + bottom) / 2
-    labels.append(f'<g transform="rotate(-90 9 {middle:.1f})">{svg_text(9, middle, y_label)}</g>')
+    labels.append(f'<g transform="rotate(-90 9 {middle:.1f})">{_text(9, middle, y_label)}</g>')
     return "".join((*grid, *labels))
 
 
 def _border(x: float, words: str) -> str:
-    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="border"/>' + svg_text(x + 4, TOP + 10, words, "start")
+    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="border"/>' + _text(x + 4, TOP + 10, words, "start")
 
 
 def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str], unit: str) -> Markup | None:
@@ -144,12 +145,63 @@ def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], na
     body = ""
     for place, (label, group) in enumerate(rows):
         y = TOP + place * group_height
-        body += svg_text(left - 5, y + len(names) * bar / 2 + 4, label, "end")
+        body += _text(left - 5, y + len(names) * bar / 2 + 4, label, "end")
         for index, value in enumerate(group):
             if value is None or not math.isfinite(value):
                 continue
             length = max(0.0, scale(value) - left)
             body += f'<rect x="{left:.1f}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
-            body += svg_text(left + length + 3, y + index * bar + 8, f"{value:,.0f}" if value >= 1000 else f"{value:.3g}", "start", "value")
-    body += svg_text((left + WIDTH) / 2, height - 8, unit)
-    return picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + legend(names))
+            body += _text(left + length + 3, y + index * bar + 8, f"{value:,.0f}" if value >= 1000 else f"{value:.3g}", "start", "value")
+    body += _text((left + WIDTH) / 2, height - 8, unit)
+    return _picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + _legend(names))
+
+
+def flow_chart(title: str, steps: Sequence[Row], languages: Sequence[str], unit: str = "documents") -> Markup | None:
+    """A bar a step, a segment a language, as wide as its documents (or bytes); on the right what is left and what went."""
+    counts = [[_count(step, unit, language) for language in languages] for step in steps]
+    largest = max((sum(row) for row in counts), default=0)
+    if len(counts) < 2 or not largest:
+        return None
+    scale = Scale(0, largest, _FLOW_LEFT, WIDTH - _FLOW_RIGHT)
+    body = ""
+    for place, (step, row) in enumerate(zip(steps, counts, strict=True)):
+        y = TOP + place * _ROW
+        body += _text(_FLOW_LEFT - 5, y + 11, str(step.get("step")), "end")
+        body += _segments(row, scale, y)
+        if place + 1 < len(counts):
+            body += _bands(row, counts[place + 1], scale, y)
+        gone = sum(counts[place - 1]) - sum(row) if place else 0
+        body += _text(scale(sum(row)) + 4, y + 11, f"{sum(row):,.0f}{f' (−{gone:,.0f})' if gone > 0 else ''}", "start", "value")
+    described = f"{sum(counts[0]):,.0f} {unit} at first, {sum(counts[-1]):,.0f} at last"
+    return _picture(title, described, TOP + _ROW * len(counts), body + _legend(languages))
+
+
+def _count(step: Row, unit: str, language: str) -> float:
+    value = dig(step, unit, language)
+    return float(value) if is_number(value) else 0.0
+
+
+def _edges(row: Sequence[float], scale: Scale) -> list[tuple[float, float]]:
+    """Left and right end of each language's segment."""
+    ends, total = [], 0.0
+    for count in row:
+        ends.append((scale(total), scale(total + count)))
+        total += count
+    return ends
+
+
+def _segments(row: Sequence[float], scale: Scale, y: float) -> str:
+    parts = [
+        f'<rect x="{start:.1f}" y="{y}" width="{end - start:.1f}" height="{_BAR}" class="fill c{place % COLOURS}"/>'
+        for place, (start, end) in enumerate(_edges(row, scale))
+    ]
+    return "".join(parts)
+
+
+def _bands(row: Sequence[float], below: Sequence[float], scale: Scale, y: float) -> str:
+    """What goes on from one bar to the next; the rest ends here."""
+    top, bottom = y + _BAR, y + _ROW
+    return "".join(
+        f'<polygon points="{a:.1f},{top} {b:.1f},{top} {d:.1f},{bottom} {c:.1f},{bottom}" class="band c{place % COLOURS}"/>'
+        for place, ((a, b), (c, d)) in enumerate(zip(_edges(row, scale), _edges(below, scale), strict=True))
+    )

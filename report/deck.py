@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from report.view import Block, Chart, Note, Section, Table
+from report.view import NOT_RUN, Block, Chart, Note, Section, Table
 
 ROWS, COLUMNS, CELL = 10, 8, 60  # of a table at most, and letters of a cell: more cannot be read from the back of a room
 
@@ -84,3 +84,9 @@ def slide_of(section: Section) -> Slide:
     if drawn:
         return Slide(section.title, [[drawn[0]]])
     return Slide(section.title, [[short(table, ROWS if len(listed) == 1 else 5) for table in listed[:2]] or section.blocks[:1]])
+
+
+def not_run(sections: Sequence[Section]) -> list[str]:
+    """Stages that the summary names as not run."""
+    summary = [table for section in sections if section.id == "summary" for table in tables(section)]
+    return [row[0] for table in summary[:1] for row in table.rows if row[1] == NOT_RUN]

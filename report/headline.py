@@ -24,7 +24,8 @@ def headline(manifests: Mapping[str, Manifest]) -> dict[str, tuple[float, int]]:
         for language, value in table_of(dig(facts, stage, "bits_per_byte", "last")).items():
             add(f"{stage}: bits per byte {language}", value, LOWER)
     add("sft: held-out loss", dig(facts, "sft", "heldout_loss", "after"), LOWER)
-    add("dpo: preference accuracy", dig(facts, "dpo", "heldout", "accuracy"), HIGHER)
+    for stage in ("dpo", "reward"):
+        add(f"{stage}: preference accuracy", dig(facts, stage, "heldout", "accuracy"), HIGHER)
     for stage in ("sft", "dpo"):
         add(f"{stage}: answers that stop", dig(facts, stage, "stop_rate"), HIGHER)
     for model, row in table_of(dig(facts, "eval", "models")).items():

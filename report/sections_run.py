@@ -9,7 +9,7 @@ from report.view import NOT_RUN, Code, Section, Table, dig, duration, number, pe
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
     section = Section("summary", "Summary")
-    rows = [[stage, made_line(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in STAGES]
+    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in STAGES]
     section.add(Table("What was made and measured", ["stage", "result", "time"], rows))
     return section
 
@@ -18,7 +18,7 @@ def _seconds(run: Run, stage: str) -> str:
     return duration(run.manifests[stage].seconds) if stage in run.manifests else ""
 
 
-def made_line(run: Run, stage: str) -> str:
+def _made(run: Run, stage: str) -> str:
     facts = run.facts(stage)
     if stage == "data":
         return "; ".join(f"{tier}: {size(sum(table_of(counts).values()))}" for tier, counts in table_of(facts.get("bytes")).items())

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kishi.jsonl import Row
-from report.charts import Series, line_chart, points
+from report.charts import Series, flow_chart, line_chart, points
 from report.collect import Run
-from report.flow_chart import flow_chart
 from report.view import Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
 
 PHASES = ("pretrain-phase1", "pretrain-phase2")

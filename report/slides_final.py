@@ -1,13 +1,14 @@
 """The final presentation: the whole story in about fourteen slides."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from kishi.jsonl import Row
 from report.charts import bar_chart
-from report.collect import STAGES, Run
+from report.collect import Run
 from report.cost import carbon, costs, energy, total
-from report.deck import Bullets, Figure, Figures, Piece, Slide, charts, short, slide_of, tables
+from report.deck import Bullets, Figure, Figures, Piece, Slide, charts, not_run, short, slide_of, tables
 from report.headline import final_model
 from report.licences import licences
 from report.limits import limits
@@ -21,7 +22,7 @@ _LAST = {"optimisations", "cost", "provenance"}
 
 def final(run: Run, sections: Sequence[Section]) -> list[Slide]:
     """Slides in the order of the way; a section that this file does not know by name (a new stage's) gets a plain one."""
-    by_id = {section.id: section for section in sections}
+    by_id = defaultdict(lambda: Section("", ""), {section.id: section for section in sections})
     others = [slide_of(section) for section in sections if section.id not in _TOLD | _LAST and section.present]
     told = [
         _title(run),
@@ -191,7 +192,7 @@ def _end(run: Run, sections: Sequence[Section]) -> Slide:
     lineage = Lineage(Path("."), dict(run.manifests))
     chat = next((found for found in lineage.repositories() if found.kind == "chat"), None)
     told = limits(lineage, chat, licences(lineage, list(run.manifests)))[:5] if chat else []
-    missing = [stage for stage in STAGES if stage not in run.manifests] + [section.title for section in sections if not section.present]
+    missing = not_run(sections) + [section.title for section in sections if not section.present]
     commits = dict.fromkeys(str(made.code.get("commit"))[:12] for made in run.manifests.values())
     words = [*told, *([f"Not there yet: {', '.join(missing)}"] if missing else []), *run.remarks[:3]]
     again = (

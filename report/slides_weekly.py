@@ -8,11 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kishi.manifest import Manifest
-from report.collect import STAGES, Run
-from report.deck import Bullets, Figure, Figures, Slide, short, slide_of
+from report.collect import Run
+from report.deck import Bullets, Figure, Figures, Slide, not_run, short, slide_of, tables
 from report.headline import headline
 from report.records import records
-from report.sections_run import made_line
 from report.view import Note, Section, Table, duration, number
 
 SECTION_OF = {
@@ -36,7 +35,7 @@ def weekly(run: Run, sections: Sequence[Section], since: datetime, folder: Path)
     shown = [slide_of(section) for section in sections if section.id in changed and section.present]
     return [
         _title(run, since, finished),
-        Slide("Stages that were finished", [[_stages(run, finished)]] if finished else [[Note("none")]]),
+        Slide("Stages that were finished", [[_stages(sections, finished)]] if finished else [[Note("none")]]),
         _figures(run.manifests, before, since),
         *shown,
         _code(since),
@@ -72,8 +71,9 @@ def _title(run: Run, since: datetime, finished: Sequence[str]) -> Slide:
     return Slide(f"{run.recipe.name}: since {since.date()}", [[Figures(figures)]], first=True)
 
 
-def _stages(run: Run, finished: Sequence[str]) -> Table:
-    rows = [[stage, made_line(run, stage), duration(run.manifests[stage].seconds)] for stage in finished]
+def _stages(sections: Sequence[Section], finished: Sequence[str]) -> Table:
+    summary = [table for section in sections if section.id == "summary" for table in tables(section)]
+    rows = [row for table in summary[:1] for row in table.rows if row[0] in finished]
     return short(Table("", ["stage", "result", "time"], rows), 12, cell=100)
 
 
@@ -107,8 +107,9 @@ def _code(since: datetime) -> Slide:
 
 
 def _open(run: Run, sections: Sequence[Section]) -> Slide:
-    missing = [stage for stage in STAGES if stage not in run.manifests]
-    words = [f"not run yet: {stage}" for stage in missing] + [f"nothing on: {section.title}" for section in sections if not section.present]
+    words = [f"not run yet: {stage}" for stage in not_run(sections)] + [
+        f"nothing on: {section.title}" for section in sections if not section.present
+    ]
     return Slide(
         "Open", [[Bullets([*words, *run.remarks][:10])]] if words or run.remarks else [[Note("every stage has run and is up to date")]]
     )

@@ -21,8 +21,8 @@ from recipes.job import Job
 from recipes.schema import Recipe
 from report import records
 from report.build import run
+from report.charts import flow_chart
 from report.collect import STAGES
-from report.flow_chart import flow_chart
 
 RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")))
 HARDWARE = Hardware.model_validate(yaml.safe_load(Path("nemo_configs/cpu.yaml").read_text(encoding="utf-8")))
