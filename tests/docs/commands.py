@@ -214,4 +214,6 @@ def missing_paths(text: str) -> list[str]:
     tops = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"runs", "data"}
     ignored = (ROOT / ".gitignore").read_text().split()
     named = [code for code in re.findall(r"`([\w.-]+(?:/[\w.-]+)+/?)`", text) if code.split("/")[0] in tops and code not in ignored]
-    return [path for path in dict.fromkeys(named) if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()]
+    # `eval/results.json` is a file of a run: of a folder that is named like a stage only code is meant
+    ours = [path for path in named if path.split("/")[0] not in NAMES or path.endswith((".py", "/"))]
+    return [path for path in dict.fromkeys(ours) if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()]
