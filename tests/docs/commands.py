@@ -22,7 +22,7 @@ from kishi.errors import KishiError
 from recipes import run
 from recipes.hardware import default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
-from recipes.stages import NAMES, chain
+from recipes.stages import NAMES, Stage, chain
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -143,13 +143,21 @@ def _recipe(options: list[str]) -> str | None:
         changes, hardware_changes = split_changes(asked.set)
         recipe = load_recipe(_recipe_for(asked.recipe, changes), changes)
         load_hardware(asked.hw or default_overlay(), hardware_changes)
-        if asked.stage != "status":
+        if asked.stage != "status" and not _elsewhere(asked.stage, asked.recipe, chain(recipe)):
             run._chosen(asked.stage, asked.phase, chain(recipe))
     except KishiError as error:
         return error.message()
     except SystemExit:
         return words.getvalue().strip()
     return None
+
+
+def _elsewhere(stage: str, path: Path, stages: dict[str, Stage]) -> bool:
+    """Where no recipe is named (make's own is the small one), a stage of any of the repository's recipes is meant."""
+    if stage in stages or path != Path(STANDS_FOR["RECIPE"]):
+        return False
+    others = (load_recipe(other, []) for other in sorted((ROOT / "recipes").glob("*.yaml")))
+    return any(stage in chain(other) for other in others)
 
 
 def _recipe_for(path: Path, changes: list[str]) -> Path:
