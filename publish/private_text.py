@@ -45,7 +45,13 @@ def _grams(text: str) -> Iterator[tuple[str, ...]]:
 def _documents(run: Path) -> Iterator[tuple[str, str]]:
     """Path and text of held-out documents, then training text, then chat examples."""
     read = 0
-    patterns = ("data/heldout*/*.jsonl.zst", "chat-data/**/heldout.jsonl", "data/corpus/**/*.jsonl.zst", "chat-data/**/train.jsonl")
+    patterns = (
+        "data/heldout*/*.jsonl.zst",
+        "chat-data/**/heldout.jsonl",
+        "data/corpus/**/*.jsonl.zst",
+        "chat-data/**/train.jsonl",
+        "tools/data/*.jsonl",
+    )
     for path in (path for pattern in patterns for path in sorted(run.glob(pattern))):
         if "heldout" not in path.as_posix():
             read += path.stat().st_size

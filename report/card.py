@@ -241,7 +241,8 @@ def _missing(run: Lineage, repository: Repository, rows: list[Licence], licence:
         if not _measured(run, repository):
             gaps.append("figures on held-out pairs: make reward")
     elif not any(dig(row, "bits_per_byte") for row in models_of(run, repository).values()):
-        gaps.append("metrics of this model (bits per byte, tasks): make eval")
+        measure = "eval" if repository.kind not in QUANTISED or repository.kind == "gguf" else "eval-quantized"
+        gaps.append(f"metrics of this model (bits per byte, tasks): make {measure}")
     elif not figures:
         gaps.append("results of a task: name one in eval.tasks, then make eval")
     if not run.manifests[repository.stage].code.get("commit"):

@@ -207,6 +207,18 @@ def test_licences_of_single_rows_are_read_from_the_corpus(run: Path, capsys: pyt
     assert "text press: licence “ask the editor” is doubtful" in said and "CC-BY-4.0" not in said
 
 
+def test_a_grown_model_has_its_bases_name_and_licence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = {"hub": "Qwen/Qwen3-0.6B-Base", "license": "Apache-2.0"}
+    finished_run.change(run, "pretrain-phase1", recipe={"name": "kishi-test", "base": base})
+    assert push.main([str(run), *OWNER]) == 0
+    card = (run / "publish/kishi-test-base/README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["base_model"] == ["Qwen/Qwen3-0.6B-Base"] and "trained on from Qwen/Qwen3-0.6B-Base" in card
+    finished_run.change(run, "pretrain-phase1", recipe={"name": "kishi-test", "base": base | {"license": ""}})
+    said = _refused(run, capsys)
+    assert "base model Qwen/Qwen3-0.6B-Base: no licence is recorded" in said and "the card lacks licence of the model itself" in said
+
+
 def test_held_out_text_and_data_files_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = run / "dpo/model/generation_config.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"note": finished_run.HELDOUT}, ensure_ascii=False))
