@@ -144,7 +144,7 @@ def _recipe(options: list[str]) -> str | None:
         recipe = load_recipe(_recipe_for(asked.recipe, changes), changes)
         load_hardware(asked.hw or default_overlay(), hardware_changes)
         if asked.stage != "status" and not _elsewhere(asked.stage, asked.recipe, chain(recipe)):
-            run._chosen(asked.stage, asked.phase, chain(recipe))
+            run._chosen(asked.stage, asked.phase, recipe)
     except KishiError as error:
         return error.message()
     except SystemExit:
