@@ -18,22 +18,24 @@ from serve.answers import Answer, streamed
 from serve.engine import Engine
 from serve.errors import ApiError
 from serve.guard import LOCAL, Guard
-from serve.requests import Asked, ChatRequest, CompletionRequest, Limits, parse
+from serve.requests import Asked, ChatRequest, CompletionRequest, Limits, ToolRequest, parse
 from serve.worker import Job, Worker
 
 PAGE = Path(__file__).with_name("page")
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+Tool = tuple[dict[str, Any], Callable[[dict[str, Any]], str]]  # its OpenAI schema, and what answers a call's arguments
 PING_SECONDS = 10.0  # of silence, then a comment is sent, so that nothing between takes the line for dead
 
 
 class Server:
     """The handlers, around one engine and its worker."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, limits: Limits, tools: Iterable[Tool]) -> None:
         self.engine, self.limits = engine, limits
         self.worker = Worker(engine, limits.waiting)
         self.prompt_limit = min(limits.max_prompt_tokens, engine.context - 1)
         self.answer_limit = min(limits.max_tokens, engine.context - 1)
+        self.tools = {schema["function"]["name"]: (schema, function) for schema, function in tools}
 
     async def models(self, _: Request) -> Response:
         """The one model, with what it can take."""
@@ -59,6 +61,18 @@ class Server:
             raise ApiError(400, "invalid_value", "prompt: it is empty", "prompt")
         ids = await asyncio.to_thread(self.engine.tokens, asked.prompt)
         return await self._answer(request, asked, asked.max_tokens, ids, "text", False)
+
+    async def list_tools(self, _: Request) -> Response:
+        """Tools that `call_tool` runs, as a chat request wants them."""
+        return JSONResponse({"tools": [schema for schema, _ in self.tools.values()]})
+
+    async def call_tool(self, request: Request) -> Response:
+        """Runs one tool, which must be safe for anyone to call. What it refuses is its result too, for the model to read."""
+        asked = parse(ToolRequest, await self._body(request))
+        if asked.name not in self.tools:
+            raise ApiError(404, "unknown_tool", f"name: there is no tool {asked.name}", "name")
+        _, function = self.tools[asked.name]
+        return JSONResponse({"result": await asyncio.to_thread(function, asked.arguments)})
 
     async def _body(self, request: Request) -> bytes:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -182,9 +196,9 @@ async def _failed(_: Request, error: Exception) -> Response:
     return JSONResponse(_internal(error).body(), 500)
 
 
-def create_app(engine: Engine, limits: Limits, hosts: Collection[str] = LOCAL) -> Starlette:
+def create_app(engine: Engine, limits: Limits, hosts: Collection[str] = LOCAL, tools: Iterable[Tool] = ()) -> Starlette:
     """The ASGI application; it closes the engine when it ends."""
-    server = Server(engine, limits)
+    server = Server(engine, limits, tools)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -197,6 +211,8 @@ def create_app(engine: Engine, limits: Limits, hosts: Collection[str] = LOCAL) -
         Route("/v1/chat/completions", server.chat, methods=["POST"]),
         Route("/v1/completions", server.completion, methods=["POST"]),
         Route("/health", server.health),
+        Route("/tools", server.list_tools),
+        Route("/tools/call", server.call_tool, methods=["POST"]),
         *_page(),
     ]
     handlers: Any = {ApiError: _refused, HTTPException: _http, ClientDisconnect: _gone, Exception: _failed}

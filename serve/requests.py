@@ -193,6 +193,13 @@ class CompletionRequest(Asked):
     logprobs: None = None  # type: ignore[assignment]
 
 
+class ToolRequest(Strict):
+    """Body of /tools/call."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    arguments: dict[str, Any] = {}
+
+
 def parse[Kind: BaseModel](kind: type[Kind], body: bytes) -> Kind:
     """The request. Raises ApiError that names the first wrong field and why."""
     try:
