@@ -1,6 +1,7 @@
 """OpenAI-compatible server and a page in the browser: `python -m serve.server runs/kishi-tiny/gguf/model-Q4_K_M.gguf`."""
 
 import argparse
+import logging
 import signal
 import socket
 import sys
@@ -56,6 +57,7 @@ def serve(options: argparse.Namespace) -> None:
         port = listener.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         console.print(f"{engine.name}, context of {engine.context} tokens: http://{host}:{port}  (Ctrl+C ends)", soft_wrap=True)
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that has left
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=options.grace, backlog=256
         )

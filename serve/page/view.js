@@ -138,7 +138,8 @@ function copyButton(source) {
 
 function writeNumbers(node) {
   const { tokens, speed } = node.dataset;
-  const digits = new Intl.NumberFormat([language, "ru"], { maximumFractionDigits: 1 });
+  const like = language === "en" ? "en" : "ru"; // Kazakh numbers are written as Russian ones, but not every browser knows it
+  const digits = new Intl.NumberFormat(like, { maximumFractionDigits: 1 });
   const values = { tokens: digits.format(tokens), speed: digits.format(speed) };
   node.textContent = text(Number(speed) > 0 ? "speed" : "few", values);
 }

@@ -75,6 +75,7 @@ def test_markup_stays_text_tools_are_shown_and_stop_stops(address: str, tmp_path
             await page.until("document.querySelector('.turn.model .text')?.textContent.length > 3000")
             scrolled = "(log => log.scrollHeight > log.clientHeight && log.scrollHeight - log.scrollTop - log.clientHeight < 100)"
             assert await page.run(f"{scrolled}(document.getElementById('log'))")  # a long answer scrolls, and is followed
+            await _fits(page)
             await page.press("Escape")
             await page.until(DONE.format(1), 5)
             assert "Тоқтатылды" in await page.run("document.querySelector('.turn.model').textContent")
