@@ -34,12 +34,17 @@ class Stage:
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 _DATA = Stage(
-    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
-)  # what is evaluated leaves training
+    "data",
+    "data_prep.prepare:run",
+    (),
+    ("data", "eval.tasks", "chat.folder", "chat.heldout", "chat.sources.path", "chat.sources.kind"),  # what is evaluated leaves training
+    files=("data", "eval", "compared"),
+)
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _AFTER_EXPORT = (
-    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
-    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
+    Stage("chat-data", "posttrain.data.prepare:run", ("data",), ("chat", "data.decontamination", "eval.tasks"), files=("chat", "eval")),
+    Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
+    Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
     Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
     Stage(
         "eval",

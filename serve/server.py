@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from rich.console import Console
 
+from kishi.command import command
 from kishi.errors import ArtefactError, KishiError
 from serve.app import create_app
 from serve.engine import Engine
@@ -68,15 +69,13 @@ def _end(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again when it has ended in order
     try:
         serve(parser().parse_args(arguments))
-    except KishiError as error:
-        Console(stderr=True, highlight=False).print(error.message(), markup=False, soft_wrap=True)
-        return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # the usual end
         pass
     return 0
 
