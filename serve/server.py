@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -73,10 +74,8 @@ def _end(_signal: int, _frame: object) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again when it has ended in order
-    try:
+    with suppress(KeyboardInterrupt):  # the usual end
         serve(parser().parse_args(arguments))
-    except KeyboardInterrupt:  # the usual end
-        pass
     return 0
 
 
