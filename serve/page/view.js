@@ -64,20 +64,34 @@ export class AnswerView {
     element("h3", "unseen", this.turn, "Kishi");
     this.wait = worded("p", "wait", "writing", this.turn);
     this.body = element("div", "text", this.turn);
+    this.words = new Text();
+    this.body.append(this.words);
+    this.pending = "";
+    this.frame = 0;
     this.foot = element("footer", "", this.turn);
     following(() => log.append(this.turn));
   }
 
+  // Text is drawn once a frame, however many pieces come in between.
   add(piece) {
+    this.pending += piece;
+    this.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    if (!this.pending) return;
     following(() => {
       this.wait.hidden = true;
-      this.body.append(piece);
-      this.body.normalize();
+      this.words.appendData(this.pending);
     });
+    this.pending = "";
   }
 
   written() {
-    return this.body.textContent;
+    this.draw();
+    return this.words.data;
   }
 
   queued() {
@@ -87,6 +101,7 @@ export class AnswerView {
 
   // A call with its arguments; returns a function that shows its result.
   addCall(call) {
+    this.draw();
     const box = element("details", "call", null);
     const head = element("summary", "", box);
     worded("span", "", "call", head);
@@ -113,15 +128,17 @@ export class AnswerView {
   }
 
   end(answer) {
-    this.turn.classList.remove("writing");
-    this.wait.hidden = true;
-    if (answer?.usage) {
-      const node = element("span", "", this.foot);
-      Object.assign(node.dataset, { number: "", tokens: answer.usage.completion_tokens, speed: answer.timings.predicted_per_second });
-      writeNumbers(node);
-    }
-    if (this.body.textContent) this.foot.append(copyButton(this.body));
-    following(() => {});
+    this.draw();
+    following(() => {
+      this.turn.classList.remove("writing");
+      this.wait.hidden = true;
+      if (answer?.usage) {
+        const node = element("span", "", this.foot);
+        Object.assign(node.dataset, { number: "", tokens: answer.usage.completion_tokens, speed: answer.timings.predicted_per_second });
+        writeNumbers(node);
+      }
+      if (this.words.data) this.foot.append(copyButton(this.body));
+    });
   }
 }
 

@@ -123,7 +123,7 @@ def address(gguf: Path) -> Iterator[str]:
     from serve.guard import LOCAL
     from serve.requests import Limits
 
-    limits = Limits(max_body=200_000, max_prompt_tokens=1000, max_tokens=7000, waiting=8, body_seconds=0.5)
+    limits = Limits(max_body=200_000, max_prompt_tokens=1000, max_tokens=7000, waiting=8, body_seconds=2)
     app = create_app(Engine(gguf, 8192, 1), limits, LOCAL, [(ADD, add)])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
