@@ -145,6 +145,7 @@ async function answer(signal) {
       if (got.calls.length && round + 1 === ROUNDS) shown.note("rounds");
       if (!got.calls.length || round + 1 === ROUNDS) return true;
     } catch (error) {
+      if (running?.signal !== signal) return true; // cleared meanwhile: this is no longer part of the conversation
       const written = got ? "" : shown.written();
       if (written) history.push({ role: "assistant", content: written });
       if (error.name === "AbortError") {

@@ -80,8 +80,15 @@ def test_markup_stays_text_tools_are_shown_and_stop_stops(address: str, tmp_path
             await page.until(DONE.format(1), 5)
             assert "Тоқтатылды" in await page.run("document.querySelector('.turn.model').textContent")
 
+            await page.run(FOCUS)
+            await page.type("Endless")
+            await page.press("Enter")
+            await page.until("document.querySelectorAll('.turn.model .text')[1]?.textContent.length > 100")
+            await page.run("document.getElementById('clear').click()")  # in the middle of an answer, of which nothing is left
+            assert await say(page, "Кто ты?", 1) == SAYS["Кто ты?"]
+
             await page.run("document.querySelector('[data-language=ru]').click()")  # also what was said before changes its words
-            assert "Остановлено" in await page.run("document.querySelector('.turn.model').textContent")
+            assert "Копировать" in await page.run("document.querySelector('.turn.model').textContent")
             await page.open(address, 1200)
             assert await page.run("document.documentElement.lang") == "ru"  # remembered
             assert not page.console
