@@ -5,8 +5,8 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from serve.call_reader import ToolCall, ToolCallReader
 from serve.engine import Piece
-from serve.tool_calls import ToolCall, ToolCallReader
 from serve.worker import Job
 
 

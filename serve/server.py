@@ -6,19 +6,31 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from rich.console import Console
 
 from kishi.command import command
 from kishi.errors import ArtefactError, KishiError
-from serve.app import create_app
+from kishi.tool_calls import Call
+from serve import tools
+from serve.app import Tool, create_app
 from serve.engine import Engine
 from serve.guard import LOCAL
 from serve.requests import Limits
 
 console = Console(highlight=False)
+
+
+def _call(name: str, arguments: dict[str, Any]) -> str:
+    return tools.run(Call(name, arguments))
+
+
+# what the page may let the model call: safe for anyone who reaches the server
+TOOLS: list[Tool] = [(schema, partial(_call, schema["function"]["name"])) for schema in tools.SCHEMAS]
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -55,7 +67,7 @@ def serve(options: argparse.Namespace) -> None:
     with listening(options.host, options.port) as listener:
         engine = Engine(options.model, options.context, options.threads)
         limits = Limits(options.max_body, options.max_prompt_tokens, options.max_tokens, options.waiting)
-        app = create_app(engine, limits, LOCAL | {options.host, *options.allowed_host})
+        app = create_app(engine, limits, LOCAL | {options.host, *options.allowed_host}, TOOLS)
         port = listener.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         console.print(f"{engine.name}, context of {engine.context} tokens: http://{host}:{port}  (Ctrl+C ends)", soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serve.server import TOOLS
 from tests.serve.conftest import ADD, SAYS
 
 USER = {"role": "user", "content": "Сәлем"}
@@ -60,6 +61,13 @@ def test_a_tool_is_called_and_its_result_answered(client: httpx.Client) -> None:
     messages = [{"role": "user", "content": "2 + 3?"}, whole["message"], {"role": "tool", "tool_call_id": call["id"], "content": result}]
     final = client.post(CHAT, json=ask("", tools=[ADD]) | {"messages": messages}).json()["choices"][0]
     assert final["message"]["content"] == "Қосындысы — 5." and final["finish_reason"] == "stop"
+
+
+def test_tools_of_the_server_run_and_tell_their_faults() -> None:
+    run = {schema["function"]["name"]: function for schema, function in TOOLS}
+    assert json.loads(run["calculate"]({"expression": "2*(3+4)"})) == {"result": 14}
+    assert "error" in json.loads(run["calculate"]({"expression": "__import__('os')"}))
+    assert "error" in json.loads(run["convert_length"]({}))
 
 
 def test_text_is_gone_on_with_up_to_a_limit_or_a_stop_string(client: httpx.Client) -> None:

@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve.call_reader import ToolCall, ToolCallReader
 from serve.text_stream import StoppedText
-from serve.tool_calls import ToolCall, ToolCallReader
 
 ANSWER = 'Қосамын. <tool_call>{"name": "add", "arguments": {"a": 2}}</tool_call> <tool_<tool_call>{no}</tool_call>соңы <tool'
 cuts = st.lists(st.integers(1, 5), min_size=1)
@@ -36,7 +36,8 @@ def test_calls_are_found_and_nothing_else_is_lost(sizes: list[int]) -> None:
 def test_a_call_without_its_end_mark_counts_and_half_a_call_is_text() -> None:
     [call] = read(['<tool_call>{"name": "add", "arguments": {}}'])
     assert isinstance(call, ToolCall) and call.name == "add"
-    assert read(['<tool_call>{"name": "add"']) == ['<tool_call>{"name": "add"']
+    for text in ('<tool_call>{"name": "add"', '<tool_call>{"name": "add", "arguments": {"a": NaN}}</tool_call>'):
+        assert read([text]) == [text]
 
 
 @given(cuts)

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kishi import tool_calls
+from kishi.tool_calls import CALL_END, CALL_START
 from serve.text_stream import begun
-
-OPEN, CLOSE = "<tool_call>", "</tool_call>"
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class ToolCall:
 
 def parse(text: str) -> ToolCall | None:
     """The call between the marks; None when it is not JSON with a name and an object of arguments."""
+    found = tool_calls.parse(f"{CALL_START}{text}{CALL_END}")
+    if found.malformed or len(found.calls) != 1:
+        return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        return ToolCall(found.calls[0].name, json.dumps(found.calls[0].arguments, ensure_ascii=False, allow_nan=False))
+    except ValueError:  # NaN, which no other reader of JSON takes
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("name"), str) or not isinstance(found.get("arguments"), dict):
-        return None
-    return ToolCall(found["name"], json.dumps(found["arguments"], ensure_ascii=False))
 
 
 class ToolCallReader:
@@ -44,18 +44,18 @@ class ToolCallReader:
         """What is certain after this piece."""
         self._held += text
         while True:
-            marker = CLOSE if self._inside else OPEN
+            marker = CALL_END if self._inside else CALL_START
             before, found, after = self._held.partition(marker)
             if not found:
                 break
             self._held = after
             if self._inside:
-                yield parse(before) or f"{OPEN}{before}{CLOSE}"
+                yield parse(before) or f"{CALL_START}{before}{CALL_END}"
             elif before:
                 yield before
             self._inside = not self._inside
         if not self._inside:
-            keep = begun(self._held, [OPEN])
+            keep = begun(self._held, [CALL_START])
             certain, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
             if certain:
                 yield certain
@@ -65,6 +65,6 @@ class ToolCallReader:
         held, inside = self._held, self._inside
         self._held, self._inside = "", False
         if inside:
-            yield parse(held) or OPEN + held
+            yield parse(held) or CALL_START + held
         elif held:
             yield held
