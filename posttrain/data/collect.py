@@ -13,6 +13,7 @@ from kishi.progress import progress
 from kishi.rows import Rejected
 from posttrain.data.check import Checks, example_of
 from posttrain.data.example import Example
+from posttrain.data.layouts import rows_in
 from posttrain.data.sources import Unit
 from recipes.schema import Recipe
 
@@ -74,10 +75,12 @@ def _examples(unit: Unit, found: Checks) -> Iterator[Example | Rejected]:
         if isinstance(item, Rejected):
             yield item
             continue
-        file, number, row = item
-        made = example_of(row, unit.source, f"{file.split('.')[0]}-{number}", found)
-        yield (
-            Rejected(file, number, made, json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"))
-            if isinstance(made, str)
-            else made
-        )
+        file, number, several = item
+        place = f"{file.split('.')[0]}-{number}"
+        for row in rows_in(several, unit.source.kind):
+            made = example_of(row, unit.source, place, found)
+            yield Rejected(file, number, made, _raw(row)) if isinstance(made, str) else made
+
+
+def _raw(row: object) -> bytes:
+    return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace")
