@@ -78,7 +78,7 @@ def _examples(unit: Unit, found: Checks) -> Iterator[Example | Rejected]:
         file, number, several = item
         place = f"{file.split('.')[0]}-{number}"
         for row in rows_in(several, unit.source.kind):
-            made = example_of(row, unit.source, place, found)
+            made = example_of(row, unit, place, found)
             yield Rejected(file, number, made, _raw(row)) if isinstance(made, str) else made
 
 
