@@ -41,7 +41,7 @@ _DATA = Stage(
     files=("data", "eval", "compared"),
 )
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
-_AFTER_EXPORT = (
+_CHAT = (
     Stage(
         "chat-data",
         "posttrain.data.prepare:run",
@@ -51,15 +51,19 @@ _AFTER_EXPORT = (
     ),
     Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
     Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
-    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
-    Stage(
-        "eval",
-        "eval.evaluate:run",
-        ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf"),
-        ("eval", "model", "pretrain"),
-        files=("eval",),
-    ),
 )
+_TOOLS = Stage("tools", "posttrain.tools:run", ("dpo", "chat-data"), ("tools", "data.mix"))
+
+
+def _after_export(final: str, *tools: Stage) -> tuple[Stage, ...]:
+    """What comes after pretraining; `final`: the stage whose model is quantised."""
+    models = ("export-hf", "sft", "dpo", *(stage.name for stage in tools), "gguf")
+    return (
+        *_CHAT,
+        *tools,
+        Stage("gguf", "quantize.gguf:run", (final, "data"), ("gguf", "eval")),
+        Stage("eval", "eval.evaluate:run", ("data", "tokenizer", *models), ("eval", "model", "pretrain"), files=("eval",)),
+    )
 
 
 def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]:
@@ -76,7 +80,6 @@ FROM_SCRATCH: tuple[Stage, ...] = (
     Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
     _INDEX,
     *_pretraining(_PRETRAINING),
-    *_AFTER_EXPORT,
 )
 FROM_BASE: tuple[Stage, ...] = (
     _DATA,
@@ -85,17 +88,16 @@ FROM_BASE: tuple[Stage, ...] = (
     Stage("expand-model", "tokenizer.expand_base:run_model", ("data", "tokenizer"), ("base", "tokenizer"), files=("base",)),
     Stage("import-hf", "conversion.import_hf:run", ("expand-model", "data"), ()),
     *_pretraining(("base", *_PRETRAINING), "import-hf"),
-    *_AFTER_EXPORT,
 )
 
 
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    stages = FROM_BASE if recipe.base else FROM_SCRATCH
+    stages = (*(FROM_BASE if recipe.base else FROM_SCRATCH), *(_after_export("tools", _TOOLS) if recipe.tools else _after_export("dpo")))
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
     )
     return {stage.name: stage for stage in (*stages, report)}
 
 
-NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE)), "report")
+NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE, *_after_export("tools", _TOOLS))), "report")

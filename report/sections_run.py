@@ -9,9 +9,14 @@ from report.view import NOT_RUN, Code, Section, Table, dig, duration, number, pe
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
     section = Section("summary", "Summary")
-    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in STAGES]
+    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in _stages(run)]
     section.add(Table("What was made and measured", ["stage", "result", "time"], rows))
     return section
+
+
+def _stages(run: Run) -> list[str]:
+    """Those of the chain, without function calling where the recipe has none."""
+    return [stage for stage in STAGES if stage != "tools" or run.recipe.tools or stage in run.manifests]
 
 
 def _seconds(run: Run, stage: str) -> str:
@@ -47,6 +52,9 @@ def _finished(stage: str, run: Run) -> str:
         return f"held-out loss {number(dig(facts, 'heldout_loss', 'before'))} → {number(dig(facts, 'heldout_loss', 'after'))}"
     if stage == "dpo":
         return f"preference accuracy {percent(dig(facts, 'heldout', 'accuracy'))}"
+    if stage == "tools":
+        split = dig(facts, "heldout", "splits", "seen")
+        return f"right calls on known tools {percent(dig(split, 'ast'))}, no call where none fits {percent(dig(split, 'irrelevance'))}"
     if stage == "gguf":
         return ", ".join(f"{kind} {size(dig(row, 'bytes'))}" for kind, row in table_of(facts.get("types")).items()) or "files made"
     models = table_of(dig(run.value("eval", "results.json"), "models"))
