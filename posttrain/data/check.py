@@ -14,6 +14,7 @@ from posttrain.data.sources import Unit
 from recipes.schema_chat import ChatSource
 
 _LANGUAGE_KEYS = ("lang", "language", "language_code")
+_SLUG = re.compile("[a-z_]{2,30}")  # some sets keep sentences under `task`
 _NUMBER = re.compile(r"\d{2,}")
 _MOST_TIMES, _FROM_CHARACTERS = 3.0, 40  # one side of a translation this much longer than the other is no translation of it
 _TITLE_CHARACTERS, _TEXT_CHARACTERS = 200, 200
@@ -62,7 +63,7 @@ def example_of(row: Any, unit: Unit, place: str, checks: Checks) -> Example | st
 
 
 def _task(row: dict[str, Any], source: ChatSource, payload: Example) -> str:
-    told = source.task or row.get("task") or (row.get("kind") if source.kind == "tools" else None)
+    told = source.task or next((row[key] for key in ("task", "kind") if _SLUG.fullmatch(str(row.get(key)))), None)
     if told is None and source.kind in ("sft", "preference") and languages.asks_for_translation(str(question_of(payload))):
         return "translation"
     return str(told or source.kind)

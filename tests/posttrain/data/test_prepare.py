@@ -254,3 +254,9 @@ def test_files_of_one_source_may_use_the_same_names(tmp_path: Path, data: Path) 
     found = written(tmp_path / "run", "sft")
     names = [row["id"] for side in found.values() for row in side]
     assert len(names) == len(set(names)) == 40 and {"set/part0/3", "set/part1/3"} <= set(names)
+
+
+def test_a_task_is_a_name_not_a_sentence(tmp_path: Path, data: Path) -> None:
+    rows = [{**row, "task": task} for row, task in zip(_rows(3), ("qa", "Tell facts about towns", None), strict=True)]
+    run(job(tmp_path / "run", data, [_source(tmp_path / "tasks.jsonl", rows), PAIRS], heldout=0.0))
+    assert [row["task"] for row in written(tmp_path / "run", "sft")["train"]] == ["qa", "sft", "sft"]
