@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recipes.job import Job
-from report import sections_models, sections_run, sections_tokenizer, sections_tools, sections_training
+from report import sections_chat, sections_models, sections_run, sections_tokenizer, sections_tools, sections_training
 from report.collect import Run, collect
 from report.view import Section
 
@@ -22,6 +22,7 @@ SECTIONS = (
     sections_models.answers,
     sections_training.samples,
     sections_training.data,
+    sections_chat.chat_data,
     sections_tokenizer.tokenizer,
     sections_run.provenance,
 )

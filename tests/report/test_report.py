@@ -60,7 +60,13 @@ FACTS: dict[str, dict[str, Any]] = {
         "bits_per_byte": {"first": BITS, "last": BITS},
     },
     "export-hf": {"phase1": {"max_difference": 0.0}, "phase2": {"max_difference": 1.5e-7}},
-    "chat-data": {"examples": {"sft": {"train": 1612}}, "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}}},
+    "chat-data": {
+        "examples": {"sft": {"train": 1612, "heldout": 179}},
+        "kinds": {"sft": {"languages train": {"kk": 1234}, "tasks": {"translation": 987}}},
+        "sources": {f"a set {EVIL}": {"kept": 1791, "refused": 33}},
+        "removed": {f"no license {EVIL}": 33},
+        "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}},
+    },
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
     "tools": {
@@ -208,6 +214,7 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
         "81.2 %",
     ):
         assert figure in text, figure
+    assert all(cell in text for cell in ("1,612", "kk 1,234", "translation 987"))
     assert "30.0 % [19.1 %, 43.8 %]" in text
     assert "not recorded" not in text and "not run" not in text
     assert page.count("<svg") == 9 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 2 + 1
@@ -340,5 +347,5 @@ def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dic
     done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= width and int(found[2]) == 11
+    assert int(found[1]) <= width and int(found[2]) == 12
     assert "CONSOLE" not in done.stderr
