@@ -15,6 +15,7 @@ from posttrain.data.check import Checks, example_of
 from posttrain.data.example import Example
 from posttrain.data.layouts import rows_in
 from posttrain.data.sources import Unit
+from posttrain.data.trees import joined
 from recipes.schema import Recipe
 
 ENOUGH = 3  # times what a source with `most` gives in the end
@@ -71,7 +72,7 @@ def _read(unit: Unit, shard: Path, bad: Path, found: Checks, enough: int | None)
 
 
 def _examples(unit: Unit, found: Checks) -> Iterator[Example | Rejected]:
-    for item in unit.rows():
+    for item in joined(unit.rows(), unit.source.kind):
         if isinstance(item, Rejected):
             yield item
             continue
