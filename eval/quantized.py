@@ -3,10 +3,11 @@
 One form is in memory at a time and is the unit of work. Speed and memory are taken in a process of its own for each (`eval.decoding`).
 """
 
+import io
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -83,7 +84,7 @@ def forms(job: Job) -> dict[str, Form]:
 
 
 def _measure(name: str, form: Form, job: Job, texts: dict[str, HeldOut], tasks: list[str]) -> Figures:
-    with opened(form, job) as (model, size):
+    with redirect_stderr(io.StringIO()), opened(form, job) as (model, size):  # compressed-tensors' bars
         nats = document_losses(name, model, job, texts)
         questions = multiple_choice.raw_rows(multiple_choice.ask(model.harness(), tasks, job.folder / ".tasks"), name) if tasks else []
     first = next(iter(texts.values()))  # the language that the recipe names first
