@@ -24,7 +24,7 @@ def run(job: Job) -> dict[str, Any]:
 
     from posttrain import model_folder, sft, tool_answers, training
 
-    source, section = job.inputs["dpo"] / "model", job.recipe.tools
+    source, section = job.chat_model, job.recipe.tools
     assert section is not None, "the chain has this stage only where the recipe has the section"
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kishi.jsonl import Row
+from report import sections_quantised
 from report.charts import Series, bar_chart, line_chart, points
 from report.collect import Run
 from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
@@ -11,10 +12,15 @@ from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig,
 BASELINES = ("random", "majority")
 
 
+def results(run: Run) -> dict[str, Any]:
+    """What the evaluation measured: models and tasks; empty before it has run."""
+    return table_of(run.value("eval", "results.json"))
+
+
 def evaluation(run: Run) -> Section:
     """Every model side by side."""
-    section, results = Section("evaluation", "Evaluation"), table_of(run.value("eval", "results.json"))
-    models = {name: table_of(row) for name, row in table_of(results.get("models")).items()}
+    section, found = Section("evaluation", "Evaluation"), results(run)
+    models = {name: table_of(row) for name, row in table_of(found.get("models")).items()}
     languages = run.recipe.languages
     rows = [
         [
@@ -30,7 +36,7 @@ def evaluation(run: Run) -> Section:
     chart = bar_chart("Bits per byte", [group for group in groups if any(v is not None for v in group[1])], languages, "bits per byte")
     section.add(Chart(chart) if chart else None)
     for task in dict.fromkeys(task for row in models.values() for task in table_of(row.get("tasks"))):
-        section.add(_task(task, models, results))
+        section.add(_task(task, models, found))
     return section
 
 
@@ -38,8 +44,8 @@ def _finite(value: Any) -> float | None:
     return value if is_number(value) else None
 
 
-def _task(task: str, models: dict[str, dict[str, Any]], results: dict[str, Any]) -> Table:
-    described = table_of(dig(results, "tasks", task))
+def _task(task: str, models: dict[str, dict[str, Any]], found: dict[str, Any]) -> Table:
+    described = table_of(dig(found, "tasks", task))
     rows = []
     for name, row in models.items():
         if score := table_of(dig(row, "tasks", task)):
@@ -104,8 +110,10 @@ def _examples(facts: dict[str, Any]) -> str:
 
 
 def quantised(run: Run) -> Section:
-    """Size, quality and speed of each GGUF file."""
+    """Size, quality and speed of each smaller form."""
     section, facts, languages = Section("quantised", "Quantised files"), run.facts("gguf"), run.recipe.languages
+    for block in sections_quantised.compared(run.value("eval-quantized", "results.json"), languages):
+        section.add(block)
     rows = []
     if reference := table_of(facts.get("reference_perplexity")):
         rows.append(["Hugging Face, fp32", "", "", *(number(reference.get(la), 2) for la in languages), ""])
@@ -140,12 +148,13 @@ def _side_by_side(written: list[Row], prompts: dict[str, str]) -> Table:
     cells = {(row.get("model"), row.get("lang")): row for row in written}
     rows = [["prompt", "", *(prompts.get(language, "") for language in languages)]]
     for model, mode in dict.fromkeys((str(row.get("model")), str(row.get("mode", ""))) for row in written):
-        rows.append([model, mode, *(_cut_off(cells.get((model, language))) for language in languages)])
+        rows.append([model, mode, *(cut_off(cells.get((model, language))) for language in languages)])
     caption = "Greedy texts of every model, in the order of training (… : cut off, did not stop by itself)"
     return Table(caption, ["model", "mode", *languages], rows)
 
 
-def _cut_off(row: Row | None) -> str:
+def cut_off(row: Row | None) -> str:
+    """What a model wrote, and whether it stopped by itself."""
     if row is None:
         return NONE
     return f"{row.get('text', '')}{'' if row.get('stopped', True) else ' …'}".strip() or "(empty: ended at once)"
