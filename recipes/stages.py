@@ -34,19 +34,19 @@ class Stage:
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 _DATA = Stage(
-    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
+    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "eval.chat", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
 )  # what is evaluated leaves training
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _AFTER_EXPORT = (
-    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
-    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
-    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
+    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval.prompts"), files=("sft",)),
+    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval.prompts"), files=("dpo",)),
+    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval.prompts")),
     Stage(
         "eval",
         "eval.evaluate:run",
         ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf"),
         ("eval", "model", "pretrain"),
-        files=("eval",),
+        files=("eval", "peers"),
     ),
 )
 
