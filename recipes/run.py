@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from kishi.errors import KishiError, RecipeError
-from kishi.full_disk import is_full_disk
+from kishi.command import command
+from kishi.errors import RecipeError
 from kishi.processes import take_forks_along
 from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
@@ -26,25 +26,14 @@ _CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the o
 COMMANDS = ("all", "status", "pretrain", *NAMES)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line, 75 stopped by a signal (docs/slurm.md)."""
-    try:
-        options = _parse(arguments)
-        changes, hardware_changes = split_changes(options.set)
-        recipe = load_recipe(options.recipe, changes)
-        hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
-        return _execute(options, recipe, hardware)
-    except KishiError as error:
-        print(error.message(), file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if not is_full_disk(error):
-            raise
-        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
-        return 1
+    options = _parse(arguments)
+    changes, hardware_changes = split_changes(options.set)
+    recipe = load_recipe(options.recipe, changes)
+    hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
+    return _execute(options, recipe, hardware)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
