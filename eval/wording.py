@@ -37,7 +37,7 @@ def copa(lang: str, premise: str, question: str) -> str:
 
 
 def continued(sentence: str) -> str:
-    """A sentence as the second part of one: its first letter small, unless it is an abbreviation or stands alone."""
+    """A sentence as the second part of one: its first letter small, unless it begins with an abbreviation or a lone letter."""
     return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
 
 

@@ -30,7 +30,7 @@ from tokenizer.encoder import Encoder, HuggingFace, with_tiktoken
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure, megabytes_per_second
 from tokenizer.page import side_by_side, write_page
 from tokenizer.peers import load_peers, load_tokenizer, package_versions
-from tokenizer.plot import bars
+from kishi.plot import bars
 
 RECIPE = Path("recipes/kishi-350m.yaml")  # whose model a word's cost is given for, unless another is named
 AGAINST = "Qwen2.5/Qwen3"  # the other side of the coloured page, unless another is named

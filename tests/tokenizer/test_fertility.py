@@ -21,7 +21,7 @@ from tokenizer.encoder import HuggingFace
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure
 from tokenizer.page import pieces, write_page
 from tokenizer.peers import PEERS, load_peers, load_tokenizer
-from tokenizer.plot import bars, lines
+from kishi.plot import bars, lines
 
 
 class Letters:
