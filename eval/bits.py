@@ -62,12 +62,18 @@ def _second_half(model: Reader, text: str) -> tuple[list[Window], str]:
     at = middle(text)
     first, whole = model.encode(text[:at]), model.encode(text)
     same = next((place for place, (a, b) in enumerate(zip(first, whole, strict=False)) if a != b), min(len(first), len(whole)))
-    tokens = [model.start, *whole]
-    scored = len(whole) - same
-    if len(tokens) > model.length + 1:
-        tokens = tokens[-(model.length + 1) :]
-        scored = min(scored, len(tokens) - 1)
-    return [Window(tokens, scored)] if scored else [], text[at:]
+    return _from(windows(whole, model.start, model.length), same), text[at:]
+
+
+def _from(cut: list[Window], first: int) -> list[Window]:
+    """The windows without the scores of the first so many tokens."""
+    kept, before = [], 0
+    for window in cut:
+        scored = min(window.scored, before + window.scored - first)
+        before += window.scored
+        if scored > 0:
+            kept.append(Window(window.tokens, scored))
+    return kept
 
 
 def middle(text: str) -> int:

@@ -111,7 +111,8 @@ def _settle(task: Any, lm: Any) -> None:
 def raw_rows(found: dict[str, Any], name: str, model: str) -> list[Row]:
     """One row a question of a task of ours or lm-eval's: everything that the figures are made of."""
     samples = sorted(found["samples"][name], key=lambda sample: sample["doc_id"])
-    chosen = found["configs"][name].get("output_type") == "multiple_choice"
+    one_place = all(isinstance(sample["target"], int) for sample in samples)
+    chosen = found["configs"][name].get("output_type") == "multiple_choice" and one_place
     rows = [_chosen(sample, model, name) if chosen else _written(sample) for sample in samples]
     if chosen and len(rows) > 1 and len({row["truth"] for row in rows}) == 1:
         rows = [_turned(row) for row in rows]

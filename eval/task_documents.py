@@ -105,7 +105,9 @@ def _directions(task: Task, languages: tuple[str, ...]) -> list[TaskSet]:
             }
             found.setdefault((source, target), []).append(document)
     if not found:
-        raise DataError(f"no pair of {', '.join(file.languages)}", where=file.path, fix="say which languages it has in the task's `languages`")
+        raise DataError(
+            f"no pair of {', '.join(file.languages)}", where=file.path, fix="say which languages it has in the task's `languages`"
+        )
     return [TaskSet(task, pair, spread(documents, task.limit)) for pair, documents in found.items()]
 
 
@@ -175,4 +177,3 @@ _MAKERS: dict[str, Callable[[Any], Document]] = {
     "bits_per_byte": _sentence,
     "bits_per_sentence": _sentence,
 }
-

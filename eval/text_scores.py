@@ -3,7 +3,6 @@
 A row is `{"written": text, "references": [text ...]}`; a translation has its `source` too.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -11,12 +10,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from eval.scores import mean_interval, wilson
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NUMBER = re.compile(r"-?\d+(?:[ \u00a0\u202f]\d{3}(?!\d))*(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_RESAMPLES = 1000  # sacrebleu's own bootstrap over sentences, seed 12345
+_RESAMPLES = 1000
 
 Row = dict[str, Any]
 
@@ -70,19 +71,24 @@ MAIN = {"translation": "chrf", "maths": "exact_match", "reading": "f1"}  # the f
 
 
 def translation(rows: Sequence[Row]) -> dict[str, Any]:
-    """Corpus chrF2 and BLEU (0-100) by sacrebleu, with its signatures."""
+    """Corpus chrF2 and BLEU (0-100) by sacrebleu, with its signatures, and percentile bootstrap intervals over sentences."""
     from sacrebleu.metrics import BLEU, CHRF
 
     written, references = [row["written"] for row in rows], [[row["references"][0] for row in rows]]
     figures: dict[str, Any] = {"n": len(rows)}
     for name, metric in (("chrf", CHRF()), ("bleu", BLEU())):
-        score = metric.corpus_score(written, references, n_bootstrap=_RESAMPLES)
-        signature = str(metric.get_signature())
-        found = json.loads(score.format(width=4, is_json=True, signature=signature))
-        middle, half = float(found.get("confidence_mean", score.score)), float(found.get("confidence_var", 0.0))
-        figures |= {name: round(score.score, 4), f"{name}_interval": [round(middle - half, 4), round(middle + half, 4)]}
-        figures[f"{name}_signature"] = signature
+        figures[name] = round(float(metric.corpus_score(written, references).score), 4)
+        figures[f"{name}_interval"] = _resampled(metric, written, references)
+        figures[f"{name}_signature"] = str(metric.get_signature())
     return figures
+
+
+def _resampled(metric: Any, written: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    """sacrebleu's own bootstrap fails where some resamples score exactly 0, as those of an untrained model do."""
+    counts = np.asarray(metric._extract_corpus_statistics(written, references), dtype=np.float64)
+    places = np.random.default_rng(0).integers(len(counts), size=(_RESAMPLES, len(counts)))
+    scores = [float(metric._compute_score_from_stats(counts[chosen].sum(0).tolist()).score) for chosen in places]
+    return [round(float(value), 4) for value in np.percentile(scores, [2.5, 97.5])]
 
 
 def baselines(kind: str, documents: Sequence[Row]) -> dict[str, dict[str, Any]]:
@@ -94,6 +100,6 @@ def baselines(kind: str, documents: Sequence[Row]) -> dict[str, dict[str, Any]]:
         said["copy"] = [row["source"] for row in documents]
     found = {}
     for name, answers in said.items():
-        rows = [{"written": answer, "references": row["references"]} for answer, row in zip(answers, documents, strict=True)]
+        rows: list[Row] = [{"written": answer, "references": row["references"]} for answer, row in zip(answers, documents, strict=True)]
         found[name] = {key: value for key, value in summarise(kind, rows).items() if isinstance(value, float)}
     return found

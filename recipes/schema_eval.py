@@ -27,7 +27,7 @@ class Task(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_]+$", description="with kind lm_eval: the name of the task or group in lm-eval")
     kind: Kind = "multiple_choice"
-    path: str | None = Field(None, min_length=1, description="the file; with kind lm_eval: a folder of task YAML files beside lm-eval's own")
+    path: str | None = Field(None, min_length=1, description="the file; with kind lm_eval: a folder with task YAML files")
     license: str = Field(min_length=1)
     version: Positive = Field(1, description="of the file: raise it when its rows change, so that old and new figures are not compared")
     languages: tuple[Language, ...] | None = Field(None, min_length=1, description="those in the file; default: all of the recipe")
