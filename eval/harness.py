@@ -129,7 +129,9 @@ def _chosen(sample: dict[str, Any], model: str, task: str) -> Row:
             fix="its weights hold NaN or infinity: run the stage that made the model again",
         )
     told_apart = prompts if len(set(choices)) < len(choices) else choices  # Winograd: the beginning differs, not the end
-    names = [str(choice) for choice in sample["doc"].get("choices", ())] or [str(text) for text in told_apart]
+    names = [str(choice) for choice in sample["doc"].get("choices", ())] or [
+        str(text).removeprefix(" ") for text in told_apart
+    ]  # lm-eval's delimiter does not count
     row = {
         "id": sample["doc"].get("id", ""),
         "text": prompts[0] if len(set(prompts)) == 1 else "",

@@ -155,11 +155,12 @@ def load_whole(folder: Path | str, revision: str | None = None) -> tuple[Any, li
     Raises ArtefactError when a tensor of the configuration is missing or has another shape: transformers would fill it with random
     numbers, and the figures would be those of another model.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
         model, info = AutoModelForCausalLM.from_pretrained(folder, revision=revision, dtype=torch.float32, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         fix = "check the name or path, and that all weight files are there"
         raise ArtefactError(f"no whole model: {str(error).strip().splitlines()[0]}", where=folder, fix=fix) from error
     missing, mismatched = sorted(info["missing_keys"]), sorted(str(key[0]) for key in info["mismatched_keys"])

@@ -41,6 +41,7 @@ class TaskSet:
     task: Task
     languages: tuple[str, ...]
     documents: list[Document]
+    skipped: int = 0  # rows that hold no question: spelling pairs of two equal sentences
 
     @property
     def name(self) -> str:
@@ -67,6 +68,7 @@ class TaskSet:
             "data_sha256": sha256_file(Path(self.task.path or "")),
             "documents_sha256": sha256_of(self.documents),
             "n": len(self.documents),
+            "skipped": self.skipped,
             **self._baselines(),
         }
 
@@ -84,7 +86,13 @@ def task_sets(task: Task, languages: tuple[str, ...]) -> list[TaskSet]:
         return _directions(task, languages)
     rows = _file(task, languages).by_language(_MODELS[task.kind])
     make: Callable[[Any], Document] = _topics(task, rows) if task.kind == "topic" else _MAKERS[task.kind]
-    return [TaskSet(task, (language,), [make(row) for row in spread(found, task.limit)]) for language, found in rows.items()]
+    sets = []
+    for language, found in rows.items():
+        asked = [row for row in found if getattr(row, "is_question", True)]
+        if not asked:
+            raise DataError(f"no question in {language}: wrong and right are the same everywhere", where=task.path, fix="see columns")
+        sets.append(TaskSet(task, (language,), [make(row) for row in spread(asked, task.limit)], len(found) - len(asked)))
+    return sets
 
 
 def _file(task: Task, languages: tuple[str, ...]) -> TaskFile:

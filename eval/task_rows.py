@@ -77,11 +77,10 @@ class Spelling(Row):
     wrong: Text
     right: Text
 
-    @model_validator(mode="after")
-    def _differ(self) -> Self:
-        if self.wrong.strip() == self.right.strip():
-            raise ValueError("wrong and right are the same")
-        return self
+    @property
+    def is_question(self) -> bool:
+        """Sets of corrections hold sentences without a fault too."""
+        return self.wrong.split() != self.right.split()
 
 
 class WordInContext(Row):
