@@ -61,14 +61,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = {"path": "data/sample/translation.jsonl", "languages": ["kk", "ru"], "limit": 3}
     tasks = [
         {"name": "mcq", "path": "data/sample/mcq.jsonl", "license": "Apache-2.0", "limit": 6, "languages": ["kk"]},
-        {
-            "name": "pairs_tr",
-            "kind": "translation",
-            "path": "data/sample/translation.jsonl",
-            "license": "-",
-            "languages": ["kk", "ru"],
-            "limit": 3,
-        },
+        {"name": "pairs_tr", "kind": "translation", "license": "-", **pairs},
         {"name": "spell", "kind": "spelling", "path": str(root / "spell.jsonl"), "license": "-", "languages": ["kk"]},
         *({"name": name, "kind": "lm_eval", "path": str(root / "shipped"), "license": "-"} for name in ("letters", "pairs")),
     ]
