@@ -7,6 +7,7 @@ them alone (`figures`).
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,26 @@ class ChatTest:
         return {"rows": rows, "figures": figures(rows)}
 
 
-def prepare(measures: ChatMeasures, languages: tuple[str, ...], seed: int, conversations: Path | None = None) -> ChatTest:
-    """`conversations`: the held-out ones of the run, where the recipe names none. Raises DataError for a bad line or an empty test."""
+def prepare(
+    measures: ChatMeasures, languages: tuple[str, ...], seed: int, conversations: Path | None = None, pairs: Sequence[Path] = ()
+) -> ChatTest:
+    """`conversations`: the held-out ones of the run, and `pairs`: its parallel text, where the recipe's `eval.chat` names none.
+
+    Raises DataError for a bad line or an empty test.
+    """
     file = Path(measures.conversations) if measures.conversations else conversations
     questions = _translations(measures, languages) + _constraints(measures, languages, seed)
     questions += _conversations(file, languages, measures.limit) if file else []
     if not questions:
         raise DataError("nothing is asked", where="eval.chat", fix="give translation, conversations or constraints")
     asked = {"version": VERSION, "questions": len(questions), "sha256": sha256_of(questions), "answer_tokens": measures.answer_tokens}
-    return ChatTest(questions, measures.answer_tokens, {**asked, "baselines": _baselines(questions, measures, languages)})
+    known = _pairs([Path(measures.pairs)] if measures.pairs else pairs, languages, _sources(questions))
+    learnt = {direction: len(found) for direction, found in known.items()}
+    return ChatTest(questions, measures.answer_tokens, {**asked, "dictionary_pairs": learnt, "baselines": _baselines(questions, known)})
+
+
+def _sources(questions: Sequence[Row]) -> set[str]:
+    return {row["source"] for row in questions if row["kind"] == "translation"}
 
 
 def _translations(measures: ChatMeasures, languages: tuple[str, ...]) -> list[Row]:
@@ -148,9 +160,8 @@ def _obeyed(rows: Sequence[Row]) -> dict[str, Any]:
     return {"n": len(rows), **wilson("obeyed", hits), "by_kind": by_kind}
 
 
-def _baselines(questions: Sequence[Row], measures: ChatMeasures, languages: tuple[str, ...]) -> dict[str, Any]:
+def _baselines(questions: Sequence[Row], pairs: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
     """Answers without a model: the source itself and a word-for-word dictionary, the first sentence, one answer to all."""
-    pairs = _pairs(measures, languages, {row["source"] for row in questions if row["kind"] == "translation"})
     found: dict[str, Any] = {"translation": {}, "summaries": {}, "constraints": {}}
     for direction, rows in _by([row for row in questions if row["kind"] == "translation"], "direction").items():
         said = {"copy": [row["source"] for row in rows]}
@@ -171,14 +182,11 @@ def _scored(rows: Sequence[Row], answers: Sequence[str]) -> dict[str, Any]:
     return {"chrf": scores["chrf"], "bleu": scores["bleu"]}
 
 
-def _pairs(measures: ChatMeasures, languages: tuple[str, ...], asked: set[str]) -> dict[str, list[tuple[str, str]]]:
+def _pairs(files: Sequence[Path], languages: tuple[str, ...], asked: set[str]) -> dict[str, list[tuple[str, str]]]:
     """By direction; a pair whose source is asked is left out, or the dictionary would know the answer."""
     found = defaultdict[str, list[tuple[str, str]]](list)
-    if measures.pairs:
-        for row in TaskFile(Path(measures.pairs), languages).rows(Translation):
-            for source, text in row.texts.items():
-                if text.strip() not in asked:
-                    for target in row.texts:
-                        if target != source:
-                            found[f"{source}-{target}"].append((text, row.texts[target]))
+    for row in (row for file in files for row in TaskFile(file, languages).rows(Translation)):
+        for source, target in permutations(row.texts, 2):
+            if row.texts[source].strip() not in asked:
+                found[f"{source}-{target}"].append((row.texts[source], row.texts[target]))
     return dict(found)

@@ -73,8 +73,15 @@ def _examination(job: Job, tokenizer: Tokenizer) -> Examination:
         prompts=prompts,
         rooms=measure.rooms(prompts, AutoTokenizer.from_pretrained(job.inputs["tokenizer"]), length),
         length=length,
-        chat=chat.prepare(recipe.eval.chat, recipe.languages, recipe.seed, conversations) if recipe.eval.chat else None,
+        chat=chat.prepare(recipe.eval.chat, recipe.languages, recipe.seed, conversations, _parallel(job)) if recipe.eval.chat else None,
     )
+
+
+def _parallel(job: Job) -> list[Path]:
+    """Sentence pairs that chat models are trained on: what a dictionary may learn from too."""
+    chat = job.recipe.chat
+    files = [chat.file_of(source) for source in chat.sources if source.kind == "parallel" and not source.keys]
+    return [file for file in files if file and file.name.endswith((".jsonl", ".jsonl.zst"))]
 
 
 def _candidates(job: Job, tokenizer: Tokenizer, test: Examination) -> dict[str, Candidate]:

@@ -1,12 +1,11 @@
 """The DPO stage: TRL's DPOTrainer from the SFT model, which is also the reference."""
 
-from pathlib import Path
 from typing import Any
 
 from rich import print as show
 
 from kishi.jsonl import write_rows
-from posttrain.chat_data import Example, load, preference_fault
+from posttrain.chat_data import Example, load
 from recipes.job import Job
 
 
@@ -20,12 +19,12 @@ def run(job: Job) -> dict[str, Any]:
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
     limit = min(section.max_length, model.config.max_position_embeddings)
-    check = lengths.fitting(preference_fault, lengths.preference_forms, tokenizer, limit)
-    data = load(Path(section.path), check, section.heldout, job.recipe.seed, job.folder / "quarantine.jsonl")
+    check = lengths.fitting(lengths.preference_forms, tokenizer, limit)
+    data = load(job.inputs["chat-data"] / "preference", check, job.folder / "quarantine.jsonl")
     if data.warning:
         show(f"[yellow]![/] {data.warning}")
     config = DPOConfig(
-        **training.arguments(job, section, limit, len(data.train), rows_an_example=2),
+        **training.arguments(job, section, limit, data, rows_an_example=2),
         beta=section.beta,
         loss_type=["sigmoid", "sft"],
         loss_weights=[1.0, section.sft_weight],
@@ -38,7 +37,6 @@ def run(job: Job) -> dict[str, Any]:
     write_rows(job.folder / "samples.jsonl", answers.samples(trainer.model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
         **data.facts,
-        "license": section.license,
         "max_length": limit,
         "heldout": heldout,
         "stop_rate": answers.stop_rate(trainer.model, tokenizer, [example["prompt"] for example in data.heldout]),

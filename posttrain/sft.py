@@ -1,6 +1,5 @@
 """The SFT stage: TRL's SFTTrainer, loss on the assistant's turns only."""
 
-from pathlib import Path
 from typing import Any
 
 from rich import print as show
@@ -8,7 +7,7 @@ from rich import print as show
 from kishi.errors import DataError
 from kishi.jsonl import write_rows
 from kishi.special_tokens import TURN_END
-from posttrain.chat_data import conversation_fault, load
+from posttrain.chat_data import load
 from recipes.job import Job
 
 
@@ -23,11 +22,11 @@ def run(job: Job) -> dict[str, Any]:
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
     limit = min(section.max_length, model.config.max_position_embeddings)
-    check = lengths.fitting(conversation_fault, lengths.conversation_forms, tokenizer, limit)
-    data = load(Path(section.path), check, section.heldout, job.recipe.seed, job.folder / "quarantine.jsonl")
+    check = lengths.fitting(lengths.conversation_forms, tokenizer, limit)
+    data = load(job.inputs["chat-data"] / "sft", check, job.folder / "quarantine.jsonl")
     if data.warning:
         show(f"[yellow]![/] {data.warning}")
-    config = SFTConfig(**training.arguments(job, section, limit, len(data.train)), assistant_only_loss=True)
+    config = SFTConfig(**training.arguments(job, section, limit, data), assistant_only_loss=True)
     sets = [Dataset.from_list([{"messages": e["messages"]} for e in rows]) if rows else None for rows in (data.train, data.heldout)]
     trainer = SFTTrainer(model=model, args=config, train_dataset=sets[0], eval_dataset=sets[1], processing_class=tokenizer)
     training.quiet(trainer)
@@ -40,7 +39,6 @@ def run(job: Job) -> dict[str, Any]:
     write_rows(job.folder / "samples.jsonl", answers.samples(trainer.model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
         **data.facts,
-        "license": section.license,
         "max_length": limit,
         "heldout_loss": {"before": before, "after": after},
         "stop_rate": answers.stop_rate(trainer.model, tokenizer, [example["messages"][:-1] for example in data.heldout]),

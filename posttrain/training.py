@@ -11,6 +11,7 @@ import transformers
 from safetensors.torch import load_model
 from transformers.trainer_callback import PrinterCallback
 
+from posttrain.chat_data import Split
 from posttrain.checkpoints import MarkComplete, is_last, newest_complete
 from posttrain.record import Recorder
 from recipes.hardware import Hardware
@@ -40,12 +41,12 @@ def steps_in(examples: int, section: Finetune) -> int:
     return math.ceil(section.epochs * math.ceil(examples / section.batch_size))
 
 
-def arguments(job: Job, section: Finetune, limit: int, examples: int, rows_an_example: int = 1) -> dict[str, Any]:
+def arguments(job: Job, section: Finetune, limit: int, data: Split, rows_an_example: int = 1) -> dict[str, Any]:
     """Arguments of TRL's configurations. `batch_size` is the whole batch of a step; the overlay only decides in how many parts it is done.
 
     `limit`: tokens of the longest example that is let in. Four checkpoints a run; a killed run goes on from the last complete one.
     """
-    hardware, steps = job.hardware, steps_in(examples, section)
+    hardware, steps = job.hardware, steps_in(len(data.train), section)
     micro = micro_batch(section.batch_size, max(1, hardware.micro_batch_size // rows_an_example))
     every = max(1, steps // SAVES)
     schedule: dict[str, Any] = {
@@ -73,7 +74,7 @@ def arguments(job: Job, section: Finetune, limit: int, examples: int, rows_an_ex
         "save_strategy": "steps",
         "save_steps": every,
         "save_total_limit": 2,
-        "eval_strategy": "steps" if section.heldout else "no",
+        "eval_strategy": "steps" if data.heldout else "no",
         "eval_steps": every,
         "report_to": "none",
         "disable_tqdm": True,

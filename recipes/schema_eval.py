@@ -1,5 +1,6 @@
 """The recipe's `eval`: what every model is measured on."""
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -86,3 +87,9 @@ class Evaluation(Section):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"eval.{what}: {', '.join(twice)} is named twice")
         return self
+
+    def files(self) -> dict[str, tuple[Path, dict[str, str]]]:
+        """Every local file that is asked: name -> (path, its columns). Its text has no place in what models are trained on."""
+        found = {task.name: (Path(task.file), task.columns) for task in self.tasks if task.file}
+        chat = [path for path in (self.chat.translation, self.chat.conversations) if path] if self.chat else []
+        return found | {f"chat:{Path(path).name}": (Path(path), {}) for path in chat}

@@ -1,20 +1,17 @@
-"""The recipe's parts after pretraining: chat data and what is trained on it."""
+"""The recipe's parts after pretraining: what is trained on the examples of `chat` (schema_chat.py)."""
 
 from pydantic import Field
 
-from recipes.section import Positive, Section, Share
+from recipes.section import Positive, Section
 
 
 class Finetune(Section):
     """What SFT and DPO share."""
 
-    path: str = Field(min_length=1, description="JSON Lines in TRL's conversational format")
-    license: str = Field(min_length=1)
     epochs: float = Field(gt=0)
     batch_size: Positive = Field(description="examples in one step, on any hardware")
     learning_rate: float = Field(gt=0)
     max_length: Positive = Field(description="tokens; longer examples are left out and counted (the model's context is a limit too)")
-    heldout: Share = 0.1
 
 
 class Sft(Finetune):

@@ -34,17 +34,36 @@ class Stage:
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 _DATA = Stage(
-    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "eval.chat", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
-)  # what is evaluated leaves training
+    "data",
+    "data_prep.prepare:run",
+    (),
+    (
+        "data",
+        "eval.tasks",
+        "eval.chat",
+        "chat.folder",
+        "chat.heldout",
+        "chat.sources.path",
+        "chat.sources.kind",
+    ),  # what is evaluated leaves training
+    files=("data", "eval", "compared"),
+)
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _AFTER_EXPORT = (
-    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval.prompts"), files=("sft",)),
-    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval.prompts"), files=("dpo",)),
+    Stage(
+        "chat-data",
+        "posttrain.data.prepare:run",
+        ("data",),
+        ("chat", "data.decontamination", "eval.tasks", "eval.chat"),
+        files=("chat", "eval"),
+    ),
+    Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval.prompts")),
+    Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval.prompts")),
     Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval.prompts")),
     Stage(
         "eval",
         "eval.evaluate:run",
-        ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf"),
+        ("data", "tokenizer", "export-hf", "chat-data", "sft", "dpo", "gguf"),
         ("eval", "model", "pretrain"),
         files=("eval", "peers"),
     ),

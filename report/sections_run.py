@@ -41,6 +41,8 @@ def _finished(stage: str, run: Run) -> str:
             f"{name}: {number(dig(row, 'max_difference'))}" for name, row in facts.items() if dig(row, "max_difference") is not None
         ]
         return f"largest difference of logits from Megatron's: {', '.join(differences) or 'not recorded'}"
+    if stage == "chat-data":
+        return ", ".join(f"{kind} {number(dig(counts, 'train'))}" for kind, counts in table_of(facts.get("examples")).items())
     if stage == "sft":
         return f"held-out loss {number(dig(facts, 'heldout_loss', 'before'))} → {number(dig(facts, 'heldout_loss', 'after'))}"
     if stage == "dpo":
@@ -76,7 +78,8 @@ def provenance(run: Run) -> Section:
 def _licences(run: Run) -> list[list[str]]:
     recorded = table_of(run.facts("data").get("licenses")) or {source.name: source.license for source in run.recipe.data.sources}
     rows = [[f"text: {name}", str(licence)] for name, licence in recorded.items()]
-    rows += [["SFT examples", run.recipe.sft.license], ["DPO pairs", run.recipe.dpo.license]]
+    chat = table_of(run.facts("chat-data").get("licenses")) or {source.name: source.license for source in run.recipe.chat.sources}
+    rows += [[f"chat: {name}", ", ".join(found) if isinstance(found, dict) else str(found)] for name, found in chat.items()]
     return rows + [[f"task: {task.name}", task.license] for task in run.recipe.eval.tasks]
 
 

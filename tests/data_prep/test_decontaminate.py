@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.decontaminate import SHORT, ExampleIndex, HeldoutIndex
-from data_prep.document import words_of
 from data_prep.evaluation_texts import evaluation_texts
 from kishi.errors import DataError
 from kishi.jsonl import read_rows
+from kishi.overlap import SHORT, ExampleIndex, HeldoutIndex
+from kishi.words import words_of
 from recipes.schema_data import Decontamination
 from tests.data_prep.documents import job
 
@@ -94,6 +94,6 @@ def test_an_evaluation_set_that_cannot_be_read_stops_the_stage(tmp_path: Path, c
 def test_all_turns_and_answers_are_compared(tmp_path: Path) -> None:
     found = evaluation_texts(job(tmp_path).recipe)
     first = json.loads(Path("data/sample/sft.jsonl").read_text().splitlines()[0])
-    assert first["messages"][-1]["content"] in found["chat:sft.jsonl"]
+    assert first["messages"][-1]["content"] in found["chat:sample-sft"]
     question = json.loads(Path("data/sample/mcq.jsonl").read_text().splitlines()[0])
     assert f"{question['question']} {question['choices'][question['answer']]}" in found["sample_mcq"]

@@ -57,12 +57,14 @@ def _write_data(root: Path) -> None:
         rows = [{"id": str(number), "source": "sample", **row} for number, row in enumerate(documents) if row["lang"] == language]
         write_rows(root / "data/corpus/clean" / f"{language}.jsonl.zst", rows[2:])
         write_rows(root / "data/heldout" / f"{language}.jsonl.zst", rows[:2])
+    conversations = list(read_rows(Path("data/sample/sft.jsonl")))[:9]
+    write_rows(root / "chat-data/sft/heldout.jsonl", [{**row, "license": "Apache-2.0"} for row in conversations])
     write_rows(root / "tasks.jsonl", [row for la in LANGUAGES for row in [q for q in questions if q["lang"] == la][:6]])
 
 
 def _job(root: Path, folder: Path) -> Job:
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf")
+    names = ("data", "tokenizer", "export-hf", "chat-data", "sft", "dpo", "gguf")
     return Job(_recipe(root / "tasks.jsonl"), HARDWARE, folder, {name: root / name for name in names})
 
 

@@ -25,7 +25,7 @@ from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
 
 __all__ = ["DPOTrainer", "SFTTrainer"]  # imported before the forks, which is what costs time
-SMALL = ["sft.epochs=0.5", "dpo.epochs=0.5", "sft.path={0}/sft.jsonl", "dpo.path={0}/dpo.jsonl", "sft.batch_size=4"]
+SMALL = ["sft.epochs=0.5", "dpo.epochs=0.5", "sft.batch_size=4"]
 
 
 def make_base(folder: Path) -> None:
@@ -48,12 +48,12 @@ def make_base(folder: Path) -> None:
 
 def run(folder: Path, stage: str, name: str, fate: str, step: int) -> None:
     """The stage in `folder/name/stage`, on the base model (sft) or on what the undisturbed sft made (dpo)."""
-    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [part.format(folder) for part in SMALL])
+    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), SMALL)
     place = folder / name / stage
     place.mkdir(parents=True, exist_ok=True)
     if fate:
         _die_at(fate, step)
-    job = Job(recipe, load_hardware("cpu"), place, {"export-hf": folder / "base", "sft": folder / "whole" / "sft"})
+    job = Job(recipe, load_hardware("cpu"), place, {"export-hf": folder / "base", "sft": folder / "whole" / "sft", "chat-data": folder})
     facts = {"sft": sft, "dpo": dpo}[stage].run(job)
     (place / "facts.json").write_text(json.dumps(facts))
 

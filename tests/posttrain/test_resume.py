@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kishi.jsonl import write_rows
 from kishi.signals import STOPPED
 
 pytestmark = pytest.mark.slow
@@ -25,8 +26,8 @@ STAGES = ("sft", "dpo")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each stage undisturbed, and killed once at each moment and then run again."""
     place = tmp_path_factory.mktemp("chat")
-    _write_short(place / "sft.jsonl", "data/sample/sft.jsonl", most_bytes=330, count=40)
-    _write_short(place / "dpo.jsonl", "data/sample/preference.jsonl", most_bytes=520, count=32)
+    _write_short(place / "sft", most_bytes=330, count=40)
+    _write_short(place / "preference", most_bytes=520, count=32)
     undisturbed = [(stage, "whole", "", 0) for stage in STAGES]
     killed = [(stage, fate, fate, step) for stage in STAGES for fate, step in FATES]
     again = [(stage, fate, "", 0) for stage in STAGES for fate, _ in FATES]
@@ -38,9 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def _write_short(path: Path, source: str, most_bytes: int, count: int) -> None:
-    lines = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if len(line.encode()) < most_bytes]
-    path.write_text("\n".join(lines[:count]), encoding="utf-8")
+def _write_short(folder: Path, most_bytes: int, count: int) -> None:
+    """A tenth held out, as the chat-data stage writes it."""
+    lines = Path(f"data/sample/{folder.name}.jsonl").read_text(encoding="utf-8").splitlines()
+    short = [json.loads(line) | {"license": "Apache-2.0"} for line in lines if len(line.encode()) < most_bytes][:count]
+    write_rows(folder / "heldout.jsonl", short[: count // 10])
+    write_rows(folder / "train.jsonl", short[count // 10 :])
 
 
 def _result(folder: Path) -> tuple[bytes, dict[str, Any], list[dict[str, float]]]:

@@ -12,7 +12,6 @@ from transformers import PreTrainedTokenizerFast
 
 from kishi.errors import DataError
 from kishi.special_tokens import SPECIAL_IDS, SPECIAL_TOKENS, TURN_END
-from posttrain.chat_data import conversation_fault
 from posttrain.checkpoints import COMPLETE, newest_complete
 from posttrain.lengths import conversation_forms, fitting
 from posttrain.preferences import Likelihoods, measure
@@ -44,8 +43,8 @@ def test_long_conversations_do_not_fit() -> None:
         tokenizer.chat_template = stream.read()
     example = {"messages": [{"role": "user", "content": "сұрақ"}, {"role": "assistant", "content": "жауап"}]}
     length = len(tokenizer.apply_chat_template(example["messages"], return_dict=True)["input_ids"])
-    assert fitting(conversation_fault, conversation_forms, tokenizer, length)(example) is None
-    fault = fitting(conversation_fault, conversation_forms, tokenizer, length - 1)(example)
+    assert fitting(conversation_forms, tokenizer, length)(example) is None
+    fault = fitting(conversation_forms, tokenizer, length - 1)(example)
     assert fault == f"too long: {length} tokens, {length - 1} fit"
 
 
@@ -55,7 +54,7 @@ def test_micro_batches_make_up_the_batch(batch: int, most: int, micro: int) -> N
 
 
 def test_steps() -> None:
-    section = Finetune(path="x", license="x", epochs=2.5, batch_size=8, learning_rate=1e-3, max_length=8)
+    section = Finetune(epochs=2.5, batch_size=8, learning_rate=1e-3, max_length=8)
     assert steps_in(17, section) == 8  # 3 steps an epoch
 
 

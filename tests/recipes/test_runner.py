@@ -94,7 +94,7 @@ def test_a_failed_stage_leaves_nothing_that_looks_whole_and_goes_on_later(tmp_pa
 def test_a_changed_file_makes_its_stages_stale(tmp_path: Path) -> None:
     chat = tmp_path / "chat.jsonl"
     chat.write_text("one")
-    stage, named = Stage("one", "here:first", (), ("sft",), files=("sft",)), f"sft.path={chat}"
+    stage, named = Stage("one", "here:first", (), ("eval",), files=("eval",)), f"eval.tasks.0.path={chat}"
     recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [named])
     assert list(_run(stage, named).files) == [chat.as_posix()]
     assert runner.state(stage, recipe)[0] == "done"
