@@ -15,7 +15,7 @@ from kishi.errors import ArtefactError, DataError
 from kishi.special_tokens import END_OF_TEXT, TURN_END
 
 _BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
-_ANSWERS = 16  # prompts that are answered together
+_ANSWERS = 32  # prompts that are answered together
 _IGNORE = -100  # cross_entropy's own mark
 _FILLING = 0  # any token will do on the right, where causal attention cannot look
 

@@ -101,7 +101,7 @@ def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
     stages = FROM_BASE if recipe.base else FROM_SCRATCH
     report = Stage(
-        "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
+        "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility", "suite")
     )
     return {stage.name: stage for stage in (*stages, report)}
 
