@@ -7,15 +7,15 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from eval import any_model, chat, decontamination, examination, held_out, kept_rows, measure, same_tokenizer
-from eval.measure import Examination
+from eval import any_model, chat, decontamination, examination, held_out, kept_rows, measure, same_tokenizer, tool_calls
+from eval.measure import Examination, Part
 from kishi.jsonl import write_json, write_rows
 from kishi.progress import track
 from recipes.job import Job
@@ -33,6 +33,10 @@ class Candidate:
     size: int | None = None
     ours: bool = True
     asked: bool = False
+    own_parts: dict[str, Part] = field(default_factory=dict)  # measured on this model alone
+
+
+TOOL_QUESTIONS = 120  # of the tools stage's held-out ones, for each GGUF file, with and without a grammar
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -48,10 +52,15 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def offline(folder: Path, hub: bool) -> None:
-    """One progress line for the stage, its data sets' cache in its own folder, and no network where nothing is to be had from it."""
+    """Data sets' cache in the stage's own folder, no network where nothing is to be had from it, and one progress line."""
     os.environ["HF_DATASETS_CACHE"] = str(folder.absolute() / ".datasets")
     if not hub:
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    quiet()
+
+
+def quiet() -> None:
+    """Bars and notes of the libraries would bury our own."""
     import datasets
     import transformers
 
@@ -97,7 +106,8 @@ def _candidates(job: Job, tokenizer: Tokenizer, test: Examination) -> dict[str, 
             found[stage] = _own(job.inputs[stage] / "model", job, test, chat=True, asked=True)
     for kind in job.recipe.gguf.types:
         path = job.inputs["gguf"] / f"model-{kind}.gguf"
-        found[f"gguf-{kind}"] = Candidate(partial(_gguf, path, job, tokenizer, test), path.stat().st_size)
+        calls: dict[str, Part] = {"tool_calls": ("", partial(_tool_calls, job))} if job.recipe.tools else {}
+        found[f"gguf-{kind}"] = Candidate(partial(_gguf, path, job, tokenizer, test), path.stat().st_size, own_parts=calls)
     return found | {peer.name: _peer(peer, job, test) for peer in job.recipe.eval.peers}
 
 
@@ -116,7 +126,7 @@ def _device(job: Job) -> str:
 
 def _measured(folder: Path, name: str, candidate: Candidate, test: Examination) -> dict[str, Any]:
     """All parts of one model; it is opened only when one is missing."""
-    parts = measure.parts(name, test, ours=candidate.ours, asked=candidate.asked)
+    parts = measure.parts(name, test, ours=candidate.ours, asked=candidate.asked) | candidate.own_parts
     paths = {part: folder / f"{part}.json" for part in parts}
     missing = [part for part, (key, _) in parts.items() if not kept_rows.has(paths[part], key)]
     if missing:
@@ -147,6 +157,8 @@ def _written(folder: Path, measured: dict[str, dict[str, Any]], test: Examinatio
         if "chat" in parts:
             row["chat"] = parts["chat"]["figures"]
             write_rows(folder / "chat" / f"{name}.jsonl", parts["chat"]["rows"])
+        if "tool_calls" in parts:
+            row["tool_calls"] = parts["tool_calls"]
         facts["models"][name] = row
     if test.chat:
         facts["chat"] = test.chat.described
@@ -184,3 +196,10 @@ def _gguf(path: Path, job: Job, tokenizer: Tokenizer, test: Examination) -> Iter
         for text in (text for held in test.texts.values() for text in held.texts):
             tokenize(text)
         yield GgufModel(model, tokenize, test.length)
+
+
+def _tool_calls(job: Job, model: Any) -> dict[str, Any]:
+    """Of a GGUF file, with and without a grammar."""
+    asked = tool_calls.load(job.inputs["tools"] / "data" / "heldout.jsonl", TOOL_QUESTIONS)
+    modes = {"free": False, "grammar": True}
+    return {mode: tool_calls.measure(tool_calls.of_gguf(model.model, constrained), asked)[0] for mode, constrained in modes.items()}

@@ -7,6 +7,8 @@ from pathlib import Path
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
+CHAT_MODELS = ("sft", "dpo", "tools")  # stages that make one, in the order of the chain
+
 
 @dataclass(frozen=True)
 class Job:
@@ -21,3 +23,8 @@ class Job:
     hardware: Hardware
     folder: Path
     inputs: Mapping[str, Path]
+
+    @property
+    def chat_model(self) -> Path:
+        """The folder of the last chat model among the inputs."""
+        return self.inputs[next(name for name in reversed(CHAT_MODELS) if name in self.inputs)] / "model"

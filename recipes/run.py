@@ -66,11 +66,13 @@ def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stag
     if phase and name != "pretrain":
         raise RecipeError(f"--phase belongs to pretrain, not to {name}", where="command line")
     if name == "all":
-        return list(stages.values())
+        return [stage for stage in stages.values() if not stage.on_request]
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:
-        raise RecipeError(f"{name} is a stage of recipes with a `base` only", where="command line", fix=f"one of: {', '.join(stages)}")
+        raise RecipeError(
+            f"{name} is no stage of this recipe, which lacks the section for it", where="command line", fix=f"one of: {', '.join(stages)}"
+        )
     return [stages[name]]
 
 

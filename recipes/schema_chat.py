@@ -21,11 +21,12 @@ class ChatSource(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     path: str | None = Field(None, min_length=1, description="JSON Lines (.zst) or parquet, file or folder; relative to chat.folder")
     hub: Hub | None = None
-    corpus: str | None = Field(None, description="kind titles: documents of this source of `data`, cleaned, from the clean tier")
+    corpus: str | None = Field(None, description="kind titles: the cleaned documents of this source of `data`")
     license: str | None = Field(None, min_length=1, description="SPDX identifier, or the words of the source; default: each row's")
     kind: Kind = Field(description="parallel: rows with a text a language; titles: documents with `title` and `text`")
     language: Language | None = Field(None, description="of all its examples; default: each row's, else identified")
     task: str | None = Field(None, pattern=r"^[a-z_]+$", description="what its examples ask for; default: each row's `task`, else the kind")
+    leads: bool = Field(False, description="kind titles: the first paragraph sums up the rest, as in news; it then is a summary")
     weight: float = Field(1.0, gt=0, description="how often it is seen, relative to a source of weight 1")
     most: Positive | None = Field(None, description="at most so many of its examples, drawn by the seed")
     keys: dict[str, str] = Field({}, description="our key: the row's own, e.g. {instruction: inputs, output: targets}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from recipes.job import Job
 from recipes.schema import Recipe
+from recipes.schema_quantize import METHODS
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Stage:
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
     folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
+    on_request: bool = False  # not made by `all`
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -49,25 +51,6 @@ _DATA = Stage(
     files=("data", "eval", "compared"),
 )
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
-_AFTER_EXPORT = (
-    Stage(
-        "chat-data",
-        "posttrain.data.prepare:run",
-        ("data",),
-        ("chat", "data.decontamination", "eval.tasks", "eval.chat"),
-        files=("chat", "eval"),
-    ),
-    Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval.prompts")),
-    Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval.prompts")),
-    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval.prompts")),
-    Stage(
-        "eval",
-        "eval.evaluate:run",
-        ("data", "tokenizer", "export-hf", "chat-data", "sft", "dpo", "gguf"),
-        ("eval", "model", "pretrain"),
-        files=("eval", "peers"),
-    ),
-)
 
 
 def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]:
@@ -79,31 +62,86 @@ def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]
     )
 
 
-FROM_SCRATCH: tuple[Stage, ...] = (
+_FROM_SCRATCH: tuple[Stage, ...] = (
     _DATA,
     Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
     _INDEX,
     *_pretraining(_PRETRAINING),
-    *_AFTER_EXPORT,
 )
-FROM_BASE: tuple[Stage, ...] = (
+_FROM_BASE: tuple[Stage, ...] = (
     _DATA,
     Stage("tokenizer", "tokenizer.expand_base:run", ("data",), ("base", "tokenizer", "data"), files=("base",)),
     _INDEX,
     Stage("expand-model", "tokenizer.expand_base:run_model", ("data", "tokenizer"), ("base", "tokenizer"), files=("base",)),
     Stage("import-hf", "conversion.import_hf:run", ("expand-model", "data"), ()),
     *_pretraining(("base", *_PRETRAINING), "import-hf"),
-    *_AFTER_EXPORT,
 )
+_CHAT_DATA = Stage(
+    "chat-data",
+    "posttrain.data.prepare:run",
+    ("data",),
+    ("chat", "data.mix", "data.decontamination", "eval.tasks", "eval.chat"),
+    files=("chat", "eval"),
+)
+
+
+def _chat_models(recipe: Recipe) -> tuple[Stage, ...]:
+    """What makes one chat model from the one before; the last one is quantised."""
+    stages = [
+        Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval.prompts")),
+        Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval.prompts")),
+    ]
+    if recipe.tools:
+        stages.append(Stage("tools", "posttrain.tools:run", (stages[-1].name, "chat-data"), ("tools", "data.mix")))
+    return tuple(stages)
+
+
+def _quantised(recipe: Recipe, last: str) -> tuple[Stage, ...]:
+    """GGUF files, and the other methods that the recipe names; `last`: the stage whose model is quantised."""
+    calibrated = ("quantize.calibration", "data.mix")
+    return (
+        Stage("gguf", "quantize.gguf:run", (last, "data"), ("gguf", *calibrated, "eval.prompts")),
+        *(Stage(name, f"quantize.{name}:run", (last, "data"), (f"quantize.{name}", *calibrated)) for name in recipe.quantize.methods),
+    )
+
+
+def _measured(recipe: Recipe, models: tuple[str, ...]) -> tuple[Stage, ...]:
+    """`models`: stages with a model, in the order of the chain.
+
+    Where there are only GGUF files, `eval` has measured them already: the comparison of quantised forms is made on request.
+    """
+    named, place = recipe.quantize.methods, ("data", "tokenizer")
+    forms = (*place, models[-1], "gguf", *named)
+    return (
+        Stage("eval", "eval.evaluate:run", (*place, "chat-data", *models, "gguf"), ("eval", "model", "pretrain"), files=("eval", "peers")),
+        Stage("eval-quantized", "eval.quantized:run", forms, ("eval", "gguf", "pretrain"), files=("eval",), on_request=not named),
+    )
 
 
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    stages = FROM_BASE if recipe.base else FROM_SCRATCH
+    chat = _chat_models(recipe)
+    models = ("export-hf", *(stage.name for stage in chat))
+    stages = (
+        *(_FROM_BASE if recipe.base else _FROM_SCRATCH),
+        _CHAT_DATA,
+        *chat,
+        *_quantised(recipe, models[-1]),
+        *_measured(recipe, models),
+    )
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility", "suite")
     )
     return {stage.name: stage for stage in (*stages, report)}
 
 
-NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE)), "report")
+def of_all(recipe: Recipe) -> list[Stage]:
+    """What `all` makes: the chain without what is made on request."""
+    return [stage for stage in chain(recipe).values() if not stage.on_request]
+
+
+# of every recipe, in the order of the chain
+NAMES = (
+    *("data", "tokenizer", "index", "expand-model", "import-hf", "pretrain-phase1", "pretrain-phase2", "export-hf"),
+    *("chat-data", "sft", "dpo", "tools", "gguf", *METHODS, "eval", "eval-quantized", "report"),
+)

@@ -13,7 +13,20 @@ from kishi.manifest import Manifest
 from recipes.job import Job
 from recipes.schema import Recipe
 
-STAGES = ("data", "tokenizer", "index", "pretrain-phase1", "pretrain-phase2", "export-hf", "chat-data", "sft", "dpo", "gguf", "eval")
+STAGES = (
+    "data",
+    "tokenizer",
+    "index",
+    "pretrain-phase1",
+    "pretrain-phase2",
+    "export-hf",
+    "chat-data",
+    "sft",
+    "dpo",
+    "tools",
+    "gguf",
+    "eval",
+)
 
 
 @dataclass

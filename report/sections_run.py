@@ -3,15 +3,20 @@
 import yaml
 
 from report.collect import STAGES, Run
-from report.view import NOT_RUN, Code, Section, Table, dig, duration, number, percent, size, table_of
+from report.view import NOT_RUN, Code, Section, Table, dig, duration, is_number, number, percent, size, table_of
 
 
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
     section = Section("summary", "Summary")
-    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in STAGES]
+    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in _stages(run)]
     section.add(Table("What was made and measured", ["stage", "result", "time"], rows))
     return section
+
+
+def _stages(run: Run) -> list[str]:
+    """Those of the chain, without function calling where the recipe has none."""
+    return [stage for stage in STAGES if stage != "tools" or run.recipe.tools or stage in run.manifests]
 
 
 def _seconds(run: Run, stage: str) -> str:
@@ -47,9 +52,14 @@ def _finished(stage: str, run: Run) -> str:
         return f"held-out loss {number(dig(facts, 'heldout_loss', 'before'))} → {number(dig(facts, 'heldout_loss', 'after'))}"
     if stage == "dpo":
         return f"preference accuracy {percent(dig(facts, 'heldout', 'accuracy'))}"
+    if stage == "tools":
+        split = dig(facts, "heldout", "splits", "seen")
+        return f"right calls on known tools {percent(dig(split, 'ast'))}, no call where none fits {percent(dig(split, 'irrelevance'))}"
     if stage == "gguf":
         return ", ".join(f"{kind} {size(dig(row, 'bytes'))}" for kind, row in table_of(facts.get("types")).items()) or "files made"
-    models = table_of(dig(run.value("eval", "results.json"), "models"))
+    if is_number(facts.get("bits_per_weight")):
+        return f"{size(facts.get('bytes'))}, {number(facts['bits_per_weight'], 2)} bits a weight"
+    models = table_of(dig(run.value(stage, "results.json"), "models"))
     return f"{len(models)} models measured"
 
 

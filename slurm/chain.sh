@@ -17,7 +17,7 @@ python=${PYTHON:-.venv/bin/python}
 [ -x "$python" ] || die "no $python: make setup (outside of a container its first part is enough: requirements/setup.sh core)"
 stages=("$@")
 if [ ${#stages[@]} -eq 0 ]; then
-    read -ra stages <<<"$("$python" -c 'import sys, recipes.loading as l, recipes.stages as s; print(*s.chain(l.load_recipe(l.Path(sys.argv[1]))))' "$RECIPE")"
+    read -ra stages <<<"$("$python" -c 'import sys, recipes.loading as l, recipes.stages as s; print(*(stage.name for stage in s.of_all(l.load_recipe(l.Path(sys.argv[1])))))' "$RECIPE")"
 fi
 nodes=$("$python" -c 'import sys, recipes.loading; print(recipes.loading.load_hardware(sys.argv[1]).nodes)' "$OVERLAY")
 
@@ -26,7 +26,7 @@ mkdir -p "$logs"
 previous='' ids=()
 for stage in "${stages[@]}"; do
     case $stage in
-    data | tokenizer | index | expand-model | import-hf | report) overlay=$CPU_OVERLAY options=$CPU machines=1 ;;
+    data | tokenizer | index | expand-model | import-hf | chat-data | report) overlay=$CPU_OVERLAY options=$CPU machines=1 ;;
     pretrain*) overlay=$OVERLAY options=$PRETRAIN machines=$nodes ;;
     *) overlay=$ONE_GPU_OVERLAY options=$ONE_GPU machines=1 ;;
     esac

@@ -8,7 +8,7 @@ from typing import Any
 from kishi.overlap import ExampleIndex, HeldoutIndex
 from kishi.words import words_of
 from posttrain.data import languages, layouts, tool_calls, turns
-from posttrain.data.example import Example, texts_of
+from posttrain.data.example import Example, question_of, texts_of
 from posttrain.data.layouts import LayoutError
 from recipes.schema_chat import ChatSource
 
@@ -42,15 +42,27 @@ def example_of(row: Any, source: ChatSource, place: str, checks: Checks) -> Exam
     except LayoutError as error:
         return str(error)
     name = f"{source.name}/{row.get('id') or place}"
-    task = str(source.task or row.get("task") or (row.get("kind") if source.kind == "tools" else None) or source.kind)
     example: Example = {
-        "kind": source.kind, "id": name, "lang": "", "task": task, "source": source.name, "license": licence.strip(),
+        "kind": source.kind, "id": name, "lang": "", "task": _task(row, source, payload), "source": source.name, "license": licence.strip(),
         "group": f"{source.name}/{row.get('group') or row.get('id') or place}", **payload,
     }  # fmt: skip
+    if source.leads:
+        example["lead"] = True
     if fault := shape_fault(example):
         return fault
     example["lang"] = _language(row, source, example)
-    return languages.language_fault(example, checks.languages, checks.margin) or evaluated(example, checks) or example
+    if fault := languages.language_fault(example, checks.languages, checks.margin) or evaluated(example, checks):
+        return fault
+    if source.kind == "sft":
+        example["answer_lang"] = languages.answer_language(example, checks.languages)
+    return example
+
+
+def _task(row: dict[str, Any], source: ChatSource, payload: Example) -> str:
+    told = source.task or row.get("task") or (row.get("kind") if source.kind == "tools" else None)
+    if told is None and source.kind in ("sft", "preference") and languages.asks_for_translation(str(question_of(payload))):
+        return "translation"
+    return str(told or source.kind)
 
 
 def shape_fault(example: Example) -> str | None:

@@ -1,6 +1,7 @@
 """The first step: every unit of the sources read, checked and written down, so that a killed stage goes on with the next unit."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from posttrain.data.example import Example
 from posttrain.data.sources import Unit
 from recipes.schema import Recipe
 
+ENOUGH = 3  # times what a source with `most` gives in the end
 HELDOUT = ("heldout", "heldout-dirty")  # of the data stage
 
 
@@ -29,14 +31,19 @@ def checks(recipe: Recipe, data: Path) -> Checks:
 
 
 def collect(units: list[Unit], work: Path, found: Checks) -> list[Path]:
-    """Per unit a file of examples; beside it one of refused rows. Finished units are not read again."""
+    """Per unit a file of examples; beside it one of refused rows. Finished units are not read again.
+
+    A source with `most` is not read to its end: each of its units gives up to three times its share, from which those that stay are drawn.
+    """
+    shares = Counter(unit.source.name for unit in units)
     shards = []
     with progress() as bar:
         task = bar.add_task("reading", total=len(units), info="")
         for number, unit in enumerate(units):
             shard = work / "examples" / f"{number:05d}.jsonl.zst"
             if not shard.exists():
-                _read(unit, shard, refused(shard), found)
+                enough = math.ceil(ENOUGH * unit.source.most / shares[unit.source.name]) if unit.source.most else None
+                _read(unit, shard, refused(shard), found, enough)
             shards.append(shard)
             bar.update(task, advance=1, info=unit.source.name)
     return shards
@@ -47,7 +54,7 @@ def refused(shard: Path) -> Path:
     return shard.parent.with_name("refused") / shard.name.removesuffix(".zst")
 
 
-def _read(unit: Unit, shard: Path, bad: Path, found: Checks) -> None:
+def _read(unit: Unit, shard: Path, bad: Path, found: Checks, enough: int | None) -> None:
     seen: Counter[str] = Counter()
     with RowWriter(shard, level=3) as good, RowWriter(bad) as quarantine:  # closed from the right: a shard that is there is whole
         for made in _examples(unit, found):
@@ -58,6 +65,8 @@ def _read(unit: Unit, shard: Path, bad: Path, found: Checks) -> None:
             if (again := seen[made["id"]]) > 1:  # names of rows are not always their own
                 made["id"] += f"-{again}"
             good.write(made)
+            if good.count == enough:
+                break
 
 
 def _examples(unit: Unit, found: Checks) -> Iterator[Example | Rejected]:
@@ -66,8 +75,6 @@ def _examples(unit: Unit, found: Checks) -> Iterator[Example | Rejected]:
             yield item
             continue
         file, number, row = item
-        if unit.source.corpus and row.get("source") != unit.source.corpus:
-            continue
         made = example_of(row, unit.source, f"{file.split('.')[0]}-{number}", found)
         yield (
             Rejected(file, number, made, json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"))

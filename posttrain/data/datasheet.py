@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from posttrain.data.selection import MORE
 from recipes.schema import Recipe
 from recipes.schema_chat import ChatSource
 
@@ -11,7 +12,7 @@ from recipes.schema_chat import ChatSource
 def summary(facts: dict[str, Any]) -> str:
     """One line."""
     kinds = (f"{kind} {counts.get('train rows', 0)} + {counts.get('heldout', 0)} held out" for kind, counts in facts["examples"].items())
-    went = sum(facts["removed"].values())
+    went = sum(count for reason, count in facts["removed"].items() if reason != MORE)
     return f"chat data: {', '.join(kinds)}; {went} rows left out"
 
 

@@ -4,8 +4,6 @@ Of each cluster the first stays, in the order of the recipe's sources. Candidate
 signatures: the share of equal places estimates the Jaccard similarity of their word shingles (Broder 1997).
 """
 
-from collections import defaultdict
-
 import numpy as np
 import xxhash
 
@@ -26,25 +24,30 @@ class Duplicates:
         draw = np.random.default_rng(seed)
         self._factors = draw.integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) | np.uint64(1)
         self._shifts = draw.integers(0, 2**63, BANDS * ROWS, dtype=np.uint64)
-        self._exact: dict[tuple[str, int], str] = {}
-        self._bands: list[dict[tuple[str, bytes], list[int]]] = [defaultdict(list) for _ in range(BANDS)]
+        self._exact: dict[int, int] = {}  # hash of kind and words -> place
+        self._bands: list[dict[int, int | list[int]]] = [{} for _ in range(BANDS)]  # mostly one place a key, so no list for it
         self._signatures: list[np.ndarray] = []
         self._names: list[str] = []
 
     def fault(self, example: Example) -> str | None:
         """Why it goes ("exact-duplicate: of which"), or None, and it is remembered."""
         kind, words = example["kind"], words_of("\n".join(texts_of(example)))
-        # two answers of letters only would be one without their punctuation: sums, code
-        whole = xxhash.xxh64_intdigest(" ".join(words or texts_of(example)).encode())
-        if (other := self._exact.get((kind, whole))) is not None:
-            return f"exact-duplicate: of {other}"
-        signature = self._signature(words or texts_of(example))
+        words = words or texts_of(example)  # signs alone
+        whole = xxhash.xxh64_intdigest(f"{kind} {' '.join(words)}".encode())
+        if (other := self._exact.get(whole)) is not None:
+            return f"exact-duplicate: of {self._names[other]}"
+        signature = self._signature(words)
         if (near := self._nearest(kind, signature)) is not None:
             return f"near-duplicate: of {self._names[near]}"
-        self._exact[(kind, whole)] = example["id"]
-        for band, key in enumerate(self._keys(kind, signature)):
-            if len(places := self._bands[band][key]) < _MOST_COMPARED:
-                places.append(len(self._names))
+        self._exact[whole] = len(self._names)
+        for band, key in zip(self._bands, self._keys(kind, signature), strict=True):
+            found = band.get(key)
+            if found is None:
+                band[key] = len(self._names)
+            elif isinstance(found, int):
+                band[key] = [found, len(self._names)]
+            elif len(found) < _MOST_COMPARED:
+                found.append(len(self._names))
         self._signatures.append(signature)
         self._names.append(example["id"])
         return None
@@ -59,10 +62,14 @@ class Duplicates:
             least = np.minimum(least, (mixed ^ (mixed >> np.uint64(31))).min(axis=0))
         return (least >> np.uint64(32)).astype(np.uint32)
 
-    def _keys(self, kind: str, signature: np.ndarray) -> list[tuple[str, bytes]]:
-        return [(kind, signature[band * ROWS : (band + 1) * ROWS].tobytes()) for band in range(BANDS)]
+    def _keys(self, kind: str, signature: np.ndarray) -> list[int]:
+        rows = signature.reshape(BANDS, ROWS)
+        return [xxhash.xxh64_intdigest(kind.encode() + row.tobytes()) for row in rows]
 
     def _nearest(self, kind: str, signature: np.ndarray) -> int | None:
-        seen = {place for band, key in enumerate(self._keys(kind, signature)) for place in self._bands[band].get(key, ())}
+        seen: set[int] = set()
+        for band, key in zip(self._bands, self._keys(kind, signature), strict=True):
+            found = band.get(key, [])
+            seen.update([found] if isinstance(found, int) else found)
         alike = (place for place in sorted(seen) if np.mean(self._signatures[place] == signature) >= self._similarity)
         return next(alike, None)

@@ -1,7 +1,9 @@
 """One row on its way through the stage: a plain dictionary, written as it is between two steps.
 
 `kind` (of the recipe's source), `id`, `lang`, `task`, `source`, `license`, `group` (what must stay on one side of the split), and by kind
-`messages` (sft, tools), `tools`, `prompt`/`chosen`/`rejected`/`why`, `texts` (parallel: language -> text), `title`/`text` (titles).
+`messages` (sft, tools), `answer_lang` (sft: a translation's answer is in another language than its request), `tools`,
+`prompt`/`chosen`/`rejected`/`why`, `texts` (parallel: language -> text), `title`/`text` (titles; `lead` when the first paragraph sums it
+up). What was made says `made`; a translation also `direction` ("kk-ru") and `sides`, the text in all its languages.
 """
 
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 Example = dict[str, Any]
 COMMON = ("id", "lang", "task", "source", "license")
 PAYLOAD = {
-    "sft": ("messages",),
+    "sft": ("messages", "direction"),
     "preference": ("prompt", "chosen", "rejected", "why", "length_matched"),
     "tools": ("messages", "tools"),
 }
@@ -38,5 +40,6 @@ def _arguments(turn: dict[str, Any]) -> list[str]:
 
 def question_of(example: Example) -> str:
     """What the user first asks, with the system turn's text left out: two examples that ask the same must not part."""
-    asked = [turn["content"] for turn in example.get("messages") or example.get("prompt") or () if turn["role"] == "user"]
-    return asked[0] if asked else ""
+    turns = example.get("messages") or example.get("prompt") or ()
+    asked = [turn.get("content") for turn in turns if turn.get("role") == "user"]
+    return str(asked[0]) if asked else ""

@@ -57,6 +57,8 @@ def asked(row: Row, question: Any) -> list[Row]:
 
 def said(value: Any, role: str) -> list[Row]:
     """One turn from a text, or the turns that are there."""
+    if isinstance(value, dict):
+        value = [value]
     return turns(value) if isinstance(value, list) else [{"role": role, "content": tidy(value)}]
 
 
@@ -84,7 +86,7 @@ def pair(row: Row) -> Example:
     if "chosen" not in row or "rejected" not in row:
         raise LayoutError(f"no known layout: keys {', '.join(map(str, list(row)[:8]))}")
     chosen, rejected = (said(_dialogue(row[key]), "assistant") for key in ("chosen", "rejected"))
-    question = _first(row, _QUESTION)
+    question = _first(row, (*_QUESTION, *_CONVERSATION))
     if len(chosen) > 1 and len(rejected) > 1:  # the prompt is in both; what is the same at their beginnings is it
         shared = next((n for n, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), min(len(chosen), len(rejected)) - 1)
         prompt, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]

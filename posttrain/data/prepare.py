@@ -1,7 +1,7 @@
 """The chat-data stage: sources to `{sft,preference,tools}/{train,heldout}.jsonl` and the evidence."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,17 @@ from kishi.errors import DataError
 from kishi.jsonl import Row, RowWriter, read_rows, write_rows
 from posttrain.data import datasheet
 from posttrain.data.collect import checks, collect, refused
-from posttrain.data.example import published
+from posttrain.data.example import Example, published
 from posttrain.data.selection import Selection
 from posttrain.data.sources import Unit, plan
 from posttrain.data.split import KINDS, heldout_groups, question_key, repetitions
+from posttrain.data.spoiling import Pool, shape_of, spoilt
 from posttrain.data.statistics import Statistics
 from recipes.job import Job
+from recipes.schema import Recipe
 
 WORK = ".work"
+SIDES = ("train", "heldout")
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -36,7 +39,9 @@ def run(job: Job) -> dict[str, Any]:
     facts = {**statistics.facts(), "decontaminated_against": _compared(found)}
     datasheet.write(job.folder / "datasheet.md", job.recipe, facts)
     Console().print(datasheet.summary(facts))
-    work.rename(discard := work.with_name(".discard"))  # at once, so that a kill never leaves half of it
+    discard = work.with_name(".discard")
+    shutil.rmtree(discard, ignore_errors=True)  # of an attempt that was killed in the next two lines
+    work.rename(discard)  # at once, so that a kill never leaves half of it
     shutil.rmtree(discard)
     return facts
 
@@ -46,9 +51,14 @@ def _write(job: Job, selection: Selection, statistics: Statistics) -> None:
     chat, seed = job.recipe.chat, job.recipe.seed
     weights = {source.name: source.weight for source in chat.sources}
     groups, heldout = heldout_groups(selection.examples(), chat.heldout, seed)
-    writers = {(kind, side): RowWriter(job.folder / kind / f"{side}.jsonl") for kind in KINDS for side in ("train", "heldout")}
-    for example in selection.examples():
-        side = "heldout" if groups.find(question_key(example)) in heldout else "train"
+
+    def side_of(example: Example) -> str:
+        return "heldout" if groups.find(question_key(example)) in heldout else "train"
+
+    pools = _pools(job.recipe, selection, side_of) if chat.make.pairs else {}
+    writers = {(kind, side): RowWriter(job.folder / kind / f"{side}.jsonl") for kind in KINDS for side in SIDES}
+    for example in _with_pairs(job.recipe, selection, side_of, pools):
+        side = side_of(example)
         times = 1 if side == "heldout" else repetitions(example["id"], weights[example["source"]], seed)
         statistics.add(example, side, times)
         for number in range(times):
@@ -56,6 +66,27 @@ def _write(job: Job, selection: Selection, statistics: Statistics) -> None:
             writers[example["kind"], side].write(row if not number else {**row, "id": f"{row['id']}~{number + 1}"})
     for writer in writers.values():
         writer.close()
+
+
+def _pools(recipe: Recipe, selection: Selection, side_of: Callable[[Example], str]) -> dict[str, Pool]:
+    """Answers of each side, which foreign ones are taken from: no held-out answer may stand in a training pair."""
+
+    def answers(side: str) -> Iterator[Example]:
+        return (example for example in selection.examples() if example["kind"] == "sft" and side_of(example) == side)
+
+    return {side: Pool(answers(side), recipe.seed) for side in SIDES}
+
+
+def _with_pairs(recipe: Recipe, selection: Selection, side_of: Callable[[Example], str], pools: dict[str, Pool]) -> Iterator[Example]:
+    """Each example and, after it, the preference pair that is made of it; every pair says whether its answers are of like length."""
+    for example in selection.examples():
+        pair = spoilt(example, pools[side_of(example)], recipe.chat.make, recipe.seed) if pools and example["kind"] == "sft" else None
+        for found in (example, pair):
+            if found and found["kind"] == "preference":
+                sizes = ("".join(turn["content"] for turn in found[key]) for key in ("chosen", "rejected"))
+                found = {**found, "length_matched": shape_of(*sizes) == "matched"}
+            if found:
+                yield found
 
 
 def _write_evidence(job: Job, shards: list[Path], selection: Selection, statistics: Statistics) -> None:

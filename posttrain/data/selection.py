@@ -9,8 +9,11 @@ from kishi.draws import draw
 from kishi.jsonl import read_rows
 from posttrain.data.duplicates import Duplicates
 from posttrain.data.example import Example
+from posttrain.data.making import made_of
 from posttrain.data.split import KINDS
 from recipes.schema import Recipe
+
+MORE = "more than asked for"  # by the source's `most`
 
 
 class Selection:
@@ -33,7 +36,7 @@ class Selection:
             names = kept.get(source.name, [])
             if source.most and len(names) > source.most:
                 for _, name in heapq.nlargest(len(names) - source.most, names):
-                    self.removed[name] = f"over the most: {source.most} of this source are asked for"
+                    self.removed[name] = MORE
 
     def _read(self) -> Iterator[Example]:
         for shard in self.shards:
@@ -43,21 +46,14 @@ class Selection:
         """What was good by itself and goes, for the file that says so."""
         for example in self._read():
             if why := self.removed.get(example["id"]):
-                yield {**example, "reason": why}
+                told = {key: example[key] for key in ("kind", "id", "lang", "source")} if why == MORE else example
+                yield {**told, "reason": why}
 
     def examples(self) -> Iterator[Example]:
         """What is trained on, always in the same order."""
         for example in self._read():
-            if example["id"] not in self.removed and example["kind"] in KINDS:
-                yield _flagged(example)
-
-
-def _flagged(example: Example) -> Example:
-    """A pair says whether its answers are about as long as each other: a judge could not go by length there."""
-    if example["kind"] != "preference":
-        return example
-    sizes = sorted(sum(len(turn["content"]) for turn in example[side]) for side in ("chosen", "rejected"))
-    return {**example, "length_matched": sizes[1] <= MATCHED * sizes[0]}
-
-
-MATCHED = 1.25  # times the shorter answer's characters
+            if example["id"] in self.removed:
+                continue
+            if example["kind"] in KINDS:
+                yield example
+            yield from made_of(example, self.recipe.chat.make, self.recipe.seed)

@@ -1,5 +1,6 @@
 """Which files a recipe's chat sources are, and how they are shared out: one `Unit` is what is read at a time, and kept after a kill."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,10 @@ def plan(chat: Chat, data: Path) -> list[Unit]:
 def _units(source: ChatSource, chat: Chat, data: Path) -> list[Unit]:
     if source.hub:
         return [Unit(source, None, part) for part in range(source.hub.parts)]
-    path = chat.file_of(source) or data / "corpus" / "clean"
+    if source.corpus:
+        return [Unit(source, file) for file in _corpus_files(source, data)]
+    path = chat.file_of(source)
+    assert path is not None  # the schema asks for one of the three
     if not path.exists():
         fix = "mend chat.sources or chat.folder in the recipe"
         raise DataError(f"source {source.name}: no such file or folder", where=path, fix=fix)
@@ -46,3 +50,15 @@ def _units(source: ChatSource, chat: Chat, data: Path) -> list[Unit]:
     if not units:
         raise DataError(f"source {source.name}: no file that ends in {', '.join(ENDINGS)}", where=path)
     return units
+
+
+def _corpus_files(source: ChatSource, data: Path) -> list[Path]:
+    """Shards of the clean tier that hold this source's documents: `<language>-<number of the data stage's unit>.jsonl.zst`."""
+    origins = json.loads((data / "statistics.json").read_bytes())["shard_sources"]
+    wanted = {number for number, name in enumerate(origins) if name == source.corpus}
+    files = sorted((data / "corpus" / "clean").glob(f"{source.language or '*'}-*.jsonl.zst"))
+    found = [file for file in files if int(file.name.split(".")[0].rpartition("-")[2]) in wanted]
+    if not found:
+        where = data / "corpus" / "clean"
+        raise DataError(f"source {source.name}: no document of {source.corpus} is in the clean tier", where=where, fix="mend chat.sources")
+    return found

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from posttrain.data.example import Example, texts_of
+from posttrain.data.selection import MORE
 from posttrain.data.split import KINDS
 
 
@@ -59,7 +60,7 @@ class Statistics:
         """For the manifest."""
         kinds = {kind: {key: dict(sorted(count.items())) for key, count in sorted(self._counts[kind].items())} for kind in KINDS}
         examples = {kind: found.pop("all", {}) for kind, found in kinds.items()}
-        went = sum(self.removed.values())
+        went = sum(count for reason, count in self.removed.items() if reason != MORE)
         return {
             "examples": examples,
             "kinds": kinds,

@@ -63,6 +63,15 @@ FACTS: dict[str, dict[str, Any]] = {
     "chat-data": {"examples": {"sft": {"train": 1612}}, "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}}},
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
+    "tools": {
+        "heldout": {
+            **(after := {"n": 9, "malformed": 0.125, "invalid": 0.0, "splits": {"seen": {"ast": 0.8125, "right": 0.75}}}),
+            "splits": {
+                "seen": {"ast": 0.8125, "right": 0.75, "languages": {"kk": {"ast": 0.7}}, "kinds": {"simple": {"n": 9, "right": 0.9}}}
+            },
+            "before": {**after, "splits": {"seen": {"ast": 0.0625}}},
+        }
+    },
     "gguf": {
         "types": {
             "Q8_0": {
@@ -105,6 +114,8 @@ def _fill(folder: Path, stage: str) -> None:
         rows = [{"step": step, "loss": 6 - step / 9} | ({"margin": step / 9} if stage == "dpo" else {}) for step in range(1, 9)]
         write_rows(folder / "metrics.jsonl", [*rows, {"step": 8, "heldout_loss": 5.1}])
         write_rows(folder / "samples.jsonl", [{"lang": "ru", "prompt": "?", "text": f"ответ {stage}", "stopped": stage == "sft"}])
+    elif stage == "tools":
+        write_rows(folder / "metrics.jsonl", [*({"step": step, "loss": 2 / step} for step in (1, 2, 3)), {"step": 3, "heldout_loss": 0.7}])
     elif stage == "eval":
         task = {"acc": 0.3, "acc_interval": [0.191, 0.438], "acc_norm": 0.34, "macro_f1": 0.29, "most_frequent_guess": 0.97}
         task |= {"beats_constant": False, "decontamination": "removed from training"}
@@ -139,6 +150,10 @@ def _stage(root: Path, stage: str) -> Path:
     folder = root / stage
     folder.mkdir(parents=True)
     _fill(folder, stage)
+    return _finished(folder, stage)
+
+
+def _finished(folder: Path, stage: str) -> Path:
     made = Manifest(
         schema_version=1,
         kind=stage,
@@ -198,11 +213,23 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     assert facts["missing"] == [] and facts["remarks"] == []
     assert facts["page_bytes"] == len(page.encode())
     text = _parse(page).text
-    for figure in ("3,672,832", "5.345 → 5.081", "75.0 %", "223.50", "25.0 %", "28.0 %", "near-duplicate", "1.50e-07", "97.0 %", "0.110"):
+    for figure in (
+        "3,672,832",
+        "5.345 → 5.081",
+        "75.0 %",
+        "223.50",
+        "25.0 %",
+        "28.0 %",
+        "near-duplicate",
+        "1.50e-07",
+        "97.0 %",
+        "0.110",
+        "81.2 %",
+    ):
         assert figure in text, figure
     assert "30.0 % [19.1 %, 43.8 %]" in text
     assert "not recorded" not in text and "not run" not in text
-    assert page.count("<svg") == 8 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 1
+    assert page.count("<svg") == 9 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 2 + 1
     assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
 
 
@@ -299,10 +326,30 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 9 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert page.count("<svg") == 10 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
+
+
+def test_quantised_forms_are_compared(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    def form(megabytes: float, rise: float, **more: Any) -> dict[str, Any]:
+        speeds = {"tokens_per_second": {"cpu": 90.0}, "words_per_second": {"kk": {"cpu": 31.5}}, "peak_memory_bytes": {"cpu": 10**8}}
+        rises = {language: {"rise": rise, "interval": [rise - 0.1, rise + 0.1]} for language in BITS}
+        return {"bytes": megabytes * 1e6, "bits_per_weight": 4.5, "bits_per_byte": BITS, "rise_percent": rises, **speeds, **more}
+
+    models = {"bf16": form(7.3, 0.0), "gguf-Q4_K_M": form(2.4, 1.25, tasks={"mcq_kk": {"acc": 0.4}}), f"awq {EVIL}": form(2.7, -0.5)}
+    FACTS["eval-quantized"] = {}
+    folder = tmp_path / "runs/eval-quantized"
+    write_json(folder / "results.json", {"models": models, "documents": {"kk": 10, "ru": 9, "en": 8}})
+    inputs["eval-quantized"] = _finished(folder, "eval-quantized")
+    _, page = _report(tmp_path, inputs)
+    text = " ".join(_parse(page).text.split())
+    for shown in ("+1.25 % [+1.15, +1.35]", "-0.50 %", "90.0 31.5 100.0 MB", "kk 10, ru 9, en 8", "Size against loss", "40.0 %"):
+        assert shown in text, shown
+    assert page.count('r="3"') >= 9 and "<script>" not in page.split("</style>")[1]
+    (folder / "results.json").write_text('{"models": {"bf16": 3}}')
+    assert "quantised" in _report(tmp_path, inputs)[0]["sections"]  # damaged: no error
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -323,5 +370,5 @@ def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dic
     done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= width and int(found[2]) == 10
+    assert int(found[1]) <= width and int(found[2]) == 11
     assert "CONSOLE" not in done.stderr
