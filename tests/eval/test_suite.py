@@ -1,11 +1,12 @@
 """The heavy job on small models: peers, lm-eval's own kinds of task, kills, curves, and figures that raw rows give again."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import sacrebleu
@@ -17,6 +18,7 @@ from eval.examination import figures_of
 from eval.scores import choice_baselines
 from kishi.errors import ArtefactError, DataError, RecipeError
 from kishi.jsonl import read_rows, write_rows
+from recipes.schema_eval import Kind
 from tests.eval.peers import write
 
 LETTERS = {
@@ -185,3 +187,11 @@ def test_mistakes_are_named(place: Path, tmp_path: Path) -> None:
     (lost / "model.safetensors").unlink()
     with pytest.raises(ArtefactError, match="no whole model"), any_model.opened(str(lost), 64, chat=False):
         pass
+
+
+def test_the_page_that_teaches_tasks_is_true() -> None:
+    """Its example can be read, and its table has a line for each kind."""
+    page = Path("docs/evaluation.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    assert [task.kind for task in suite.Suite.model_validate(example).tasks] == ["reading", "topic", "lm_eval"]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(get_args(Kind))
