@@ -1,7 +1,12 @@
-"""GGUF files with random weights in the shape of a known model: speed depends on sizes, not on what was learnt."""
+"""GGUF files with random weights in the shape of a known model: speed depends on sizes, not on what was learnt.
 
+python -m bench.random_model recipes/kishi-350m.yaml --tokenizer FOLDER --out model-Q4_K_M.gguf
+"""
+
+import argparse
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -10,7 +15,10 @@ from typing import Literal
 import gguf
 import numpy as np
 
-from conversion.gguf import vocabulary
+from conversion.gguf import plain_template, vocabulary
+from quantize import llama
+from recipes.base import shape as shape_of
+from recipes.loading import load_recipe
 from recipes.schema_pretrain import Model
 
 # config.json of the published models
@@ -75,6 +83,9 @@ def _add_tokenizer(writer: gguf.GGUFWriter, case: Case) -> None:
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
     writer.add_add_bos_token(False)
+    template = case.tokenizer / "chat_template.jinja"
+    if template.is_file():
+        writer.add_chat_template(plain_template(template.read_text(encoding="utf-8")))
 
 
 def tensors(case: Case) -> dict[str, tuple[int, ...]]:
@@ -103,3 +114,24 @@ def tensors(case: Case) -> dict[str, tuple[int, ...]]:
 def count_weights(case: Case) -> int:
     """Number of weights, the tied embedding counted once."""
     return sum(prod(size) for size in tensors(case).values())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.random_model", description="Q4_K_M with random weights")
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json and, to chat, chat_template.jinja")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--context", type=int, default=2048)
+    options = parser.parse_args(arguments)
+    rows = len(json.loads((options.tokenizer / "tokenizer.json").read_bytes())["model"]["vocab"])
+    case = Case(shape_of(load_recipe(options.recipe)), options.tokenizer, "qwen35", -(-rows // 64) * 64)
+    whole = options.out.with_suffix(".f16")
+    write_random_model(whole, case, options.context)
+    llama.quantize(whole, options.out, "Q4_K_M", None)
+    whole.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

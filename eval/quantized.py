@@ -3,9 +3,10 @@
 One form is in memory at a time and is the unit of work. Speed and memory are taken in a process of its own for each (`eval.decoding`).
 """
 
+import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,7 +83,7 @@ def forms(job: Job) -> dict[str, Form]:
 
 
 def _measure(name: str, form: Form, job: Job, texts: dict[str, HeldOut], tasks: Tasks) -> Figures:
-    with opened(form, job) as (model, size):
+    with redirect_stderr(io.StringIO()), opened(form, job) as (model, size):  # compressed-tensors' bars
         nats = document_losses(name, model, job, texts)
         answers = {label: one for unit in tasks.units() for label, one in tasks.ask(unit, name, model).items()}
     first = next(iter(texts.values()))  # the language that the recipe names first

@@ -22,7 +22,7 @@ from quantize.model_folder import copy_tokenizer, load
 from recipes.job import Job
 from recipes.schema_quantize import Grouped
 
-os.environ.setdefault("LLM_COMPRESSOR_LOG_DISABLED", "true")  # read when the library is imported, which warns of a machine without a GPU
+os.environ.setdefault("LLM_COMPRESSOR_LOG_LEVEL", "ERROR")  # read when the library is imported; it warns of machines without a GPU
 
 IGNORED = ["lm_head"]
 DTYPE = torch.bfloat16  # of what is not rounded further, as it is served; auto-round knows no other on a CPU

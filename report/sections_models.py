@@ -10,6 +10,11 @@ from report.collect import Run
 from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, number, percent, size, table_of
 
 
+def results(run: Run) -> dict[str, Any]:
+    """What the evaluation measured: models and tasks; empty before it has run."""
+    return table_of(run.value("eval", "results.json"))
+
+
 def post_training(run: Run) -> Section:
     """Held-out measures of SFT and DPO."""
     section, sft, dpo = Section("post-training", "Post-training"), run.facts("sft"), run.facts("dpo")
@@ -88,12 +93,13 @@ def _side_by_side(written: list[Row], prompts: dict[str, str]) -> Table:
     cells = {(row.get("model"), row.get("lang")): row for row in written}
     rows = [["prompt", "", *(prompts.get(language, "") for language in languages)]]
     for model, mode in dict.fromkeys((str(row.get("model")), str(row.get("mode", ""))) for row in written):
-        rows.append([model, mode, *(_cut_off(cells.get((model, language))) for language in languages)])
+        rows.append([model, mode, *(cut_off(cells.get((model, language))) for language in languages)])
     caption = "Greedy texts of every model, in the order of training (… : cut off, did not stop by itself)"
     return Table(caption, ["model", "mode", *languages], rows)
 
 
-def _cut_off(row: Row | None) -> str:
+def cut_off(row: Row | None) -> str:
+    """What a model wrote, and whether it stopped by itself."""
     if row is None:
         return NONE
     return f"{row.get('text', '')}{'' if row.get('stopped', True) else ' …'}".strip() or "(empty: ended at once)"

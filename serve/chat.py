@@ -1,7 +1,6 @@
 """Chat in the terminal with a GGUF model: `python -m serve.chat runs/kishi-tiny/gguf/model-Q4_K_M.gguf`."""
 
 import argparse
-import ctypes
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,32 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from kishi.errors import ArtefactError, KishiError
+from kishi.errors import KishiError
 from serve import tool_loop
+from serve.loading import load
 
 console = Console(highlight=False)
 Message = dict[str, str]
-
-
-def load(path: Path, context: int) -> Any:
-    """The model. Raises ArtefactError when the file is missing or no GGUF."""
-    if not path.is_file():
-        raise ArtefactError("no such file", where=path, fix="run a recipe up to its gguf stage, or give the path of a .gguf file")
-    with path.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise ArtefactError("not a GGUF file", where=path, fix="give the path of a .gguf file")
-    import llama_cpp
-
-    global _log  # llama.cpp keeps only the address, so the callback must live on
-    _log = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
-    llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
-    try:
-        return llama_cpp.Llama(str(path), n_ctx=context, verbose=False)
-    except ValueError as error:
-        raise ArtefactError(f"llama.cpp cannot load it: {error}", where=path, fix="the file is damaged or from another version") from error
-
-
-_log: Any = None
 
 
 def reply(model: Any, history: list[Message], max_tokens: int, temperature: float) -> Iterator[str]:

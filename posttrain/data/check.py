@@ -10,9 +10,11 @@ from kishi.words import words_of
 from posttrain.data import languages, layouts, tool_calls, turns
 from posttrain.data.example import Example, question_of, texts_of
 from posttrain.data.layouts import LayoutError
+from posttrain.data.sources import Unit
 from recipes.schema_chat import ChatSource
 
 _LANGUAGE_KEYS = ("lang", "language", "language_code")
+_SLUG = re.compile("[a-z_]{2,30}")  # some sets keep sentences under `task`
 _NUMBER = re.compile(r"\d{2,}")
 _MOST_TIMES, _FROM_CHARACTERS = 3.0, 40  # one side of a translation this much longer than the other is no translation of it
 _TITLE_CHARACTERS, _TEXT_CHARACTERS = 200, 200
@@ -29,8 +31,9 @@ class Checks:
     max_overlap: float
 
 
-def example_of(row: Any, source: ChatSource, place: str, checks: Checks) -> Example | str:
+def example_of(row: Any, unit: Unit, place: str, checks: Checks) -> Example | str:
     """The example, or why there is none ("reason: detail"). `place`: file and line, for rows without an id."""
+    source = unit.source
     if not isinstance(row, dict):
         return "not a JSON object"
     row = {**row, **{ours: row[theirs] for ours, theirs in source.keys.items() if theirs in row}}
@@ -41,10 +44,11 @@ def example_of(row: Any, source: ChatSource, place: str, checks: Checks) -> Exam
         payload = layouts.payload_of(row, source.kind)
     except LayoutError as error:
         return str(error)
-    name = f"{source.name}/{row.get('id') or place}"
+    name = f"{unit.prefix}/{row.get('id') or place}"
+    group = f"{source.name}/{row['group']}" if row.get("group") else name
     example: Example = {
         "kind": source.kind, "id": name, "lang": "", "task": _task(row, source, payload), "source": source.name, "license": licence.strip(),
-        "group": f"{source.name}/{row.get('group') or row.get('id') or place}", **payload,
+        "group": group, **payload,
     }  # fmt: skip
     if source.leads:
         example["lead"] = True
@@ -59,7 +63,7 @@ def example_of(row: Any, source: ChatSource, place: str, checks: Checks) -> Exam
 
 
 def _task(row: dict[str, Any], source: ChatSource, payload: Example) -> str:
-    told = source.task or row.get("task") or (row.get("kind") if source.kind == "tools" else None)
+    told = source.task or next((row[key] for key in ("task", "kind") if _SLUG.fullmatch(str(row.get(key)))), None)
     if told is None and source.kind in ("sft", "preference") and languages.asks_for_translation(str(question_of(payload))):
         return "translation"
     return str(told or source.kind)

@@ -13,7 +13,9 @@ from kishi.progress import progress
 from kishi.rows import Rejected
 from posttrain.data.check import Checks, example_of
 from posttrain.data.example import Example
+from posttrain.data.layouts import rows_in
 from posttrain.data.sources import Unit
+from posttrain.data.trees import joined
 from recipes.schema import Recipe
 
 ENOUGH = 3  # times what a source with `most` gives in the end
@@ -70,14 +72,16 @@ def _read(unit: Unit, shard: Path, bad: Path, found: Checks, enough: int | None)
 
 
 def _examples(unit: Unit, found: Checks) -> Iterator[Example | Rejected]:
-    for item in unit.rows():
+    for item in joined(unit.rows(), unit.source.kind):
         if isinstance(item, Rejected):
             yield item
             continue
-        file, number, row = item
-        made = example_of(row, unit.source, f"{file.split('.')[0]}-{number}", found)
-        yield (
-            Rejected(file, number, made, json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"))
-            if isinstance(made, str)
-            else made
-        )
+        file, number, several = item
+        place = f"{file.split('.')[0]}-{number}"
+        for row in rows_in(several, unit.source.kind):
+            made = example_of(row, unit, place, found)
+            yield Rejected(file, number, made, _raw(row)) if isinstance(made, str) else made
+
+
+def _raw(row: object) -> bytes:
+    return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace")

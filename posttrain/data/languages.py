@@ -13,7 +13,7 @@ _NAMES = {
     "en": ("en", "eng", "eng_latn", "en-us", "en-gb", "english"),
 }
 CODES = {name: code for code, names in _NAMES.items() for name in names}
-_ENOUGH = 150  # characters
+_ENOUGH, _MOST = 150, 5000  # characters from which on kin are told apart, and how much of a text is asked
 _ASKED = 200  # characters at either end of a question in which its instruction stands
 _TRANSLATE = re.compile(
     r"\btranslat(e|ion)\b|\b(in|into|to|from) (kazakh|russian|english)\b|\b(kazakh|russian|english)(, please| for\b| version\b)"
@@ -88,7 +88,7 @@ def _said(example: Example) -> dict[str, str]:
 
 def _foreign(text: str, own: str, margin: float) -> str | None:
     """The language that the text surely is in instead. Kin are not told apart in a line: short Russian often looks like Ukrainian."""
-    prose = _FENCED.sub(" ", text)
+    prose = _FENCED.sub(" ", text[:_MOST])
     if len(_SIGNS.findall(prose)) > _CODE * len(prose):
         return None
     found = is_foreign(prose, own, margin)

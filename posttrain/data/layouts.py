@@ -37,6 +37,25 @@ def payload_of(row: Row, kind: str) -> Example:
     return {"texts": parallel(row)} if kind == "parallel" else titled(row)
 
 
+def rows_in(row: Any, kind: str) -> list[Any]:
+    """The row itself, or the several pairs in it: `qa_pairs` of question, accepted and rejected about `chunks` of a text."""
+    inside = row.get("qa_pairs") if isinstance(row, dict) and kind == "preference" else None
+    if not inside:
+        return [row]
+    # a sequence of structs comes as a struct of sequences
+    listed = (
+        [dict(zip(inside, values, strict=True)) for values in zip(*inside.values(), strict=True)] if isinstance(inside, dict) else inside
+    )
+    shared = {key: value for key, value in row.items() if key not in ("qa_pairs", "chunks")}
+    return [{**shared, **_about_chunk(found, row.get("chunks") or [])} for found in listed]
+
+
+def _about_chunk(found: Row, chunks: list[str]) -> Row:
+    accepted = found.get("accepted")
+    chunk = next((text for text in chunks if isinstance(accepted, str) and accepted in text), None)
+    return {"prompt": found.get("question"), "input": chunk, "chosen": accepted, "rejected": found.get("rejected")}
+
+
 def conversation(row: Row) -> list[Row]:
     """Turns: a list under `messages` or `conversations`, or a question and an answer."""
     for key in _CONVERSATION:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kishi.errors import DataError
@@ -19,6 +19,13 @@ class Unit:
     source: ChatSource
     path: Path | None = None
     part: int = 0
+    single: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """What names of its examples begin with: files of one source may use the same names."""
+        inside = self.path.name.split(".")[0] if self.path else f"part-{self.part}"
+        return self.source.name if self.single else f"{self.source.name}/{inside}"
 
     def rows(self) -> Iterator[Item]:
         """Everything in it, in order."""
@@ -32,7 +39,8 @@ class Unit:
 
 def plan(chat: Chat, data: Path) -> list[Unit]:
     """Units of all sources, in order; `data`: folder of the data stage. Raises DataError when a source has no readable file."""
-    return [unit for source in chat.sources for unit in _units(source, chat, data)]
+    planned = [_units(source, chat, data) for source in chat.sources]
+    return [replace(unit, single=len(units) == 1) for units in planned for unit in units]
 
 
 def _units(source: ChatSource, chat: Chat, data: Path) -> list[Unit]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from posttrain.data.check import shape_fault
-from posttrain.data.layouts import LayoutError, payload_of
+from posttrain.data.layouts import LayoutError, payload_of, rows_in
 
 USER, ANSWER = {"role": "user", "content": "Сұрақ?"}, {"role": "assistant", "content": "Жауап."}
 SYSTEM = {"role": "system", "content": "Қысқа жауап бер."}
@@ -116,6 +116,17 @@ def test_parallel_rows_and_titles() -> None:
         assert payload_of(row, "parallel") == {"texts": sides}
     for row in ({"title": "Су", "text": "Су\nмәтін"}, {"text": "Су\n\nмәтін"}):
         assert payload_of(row, "titles") == {"title": "Су", "text": "мәтін"}
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_several_pairs_about_one_text(columns: bool) -> None:
+    pairs = [{"question": f"{n}?", "accepted": f"жауап {n}", "rejected": "жоқ"} for n in range(2)]
+    inside = {key: [pair[key] for pair in pairs] for key in pairs[0]} if columns else pairs
+    row = {"text_index": 5, "chunks": ["бұл жауап 1 емес", "мынау жауап 0"], "qa_pairs": inside}
+    found = [payload_of(one, "preference") for one in rows_in(row, "preference")]
+    assert [pair["prompt"][0]["content"] for pair in found] == ["0?\n\nмынау жауап 0", "1?\n\nбұл жауап 1 емес"]
+    assert [pair["chosen"][0]["content"] for pair in found] == ["жауап 0", "жауап 1"]
+    assert rows_in({"a": 1}, "preference") == [{"a": 1}] and rows_in([1], "preference") == [[1]]
 
 
 def test_unknown_layouts_name_their_keys() -> None:

@@ -243,3 +243,20 @@ def test_a_hub_data_set_is_read_in_parts(tmp_path: Path, data: Path) -> None:
     wanted = {row["messages"][-1]["content"] for row in rows}
     assert texts <= wanted and len(wanted - texts) == 1  # what is in a held-out document
     assert facts["sources"]["hub"]["kept"] == len(rows) - 1
+
+
+def test_files_of_one_source_may_use_the_same_names(tmp_path: Path, data: Path) -> None:
+    rows = _rows(40)
+    for number in range(2):
+        write_rows(tmp_path / "set" / f"part{number}.jsonl", [{**row, "id": f"{n}"} for n, row in enumerate(rows[number::2])])
+    source = {"name": "set", "path": str(tmp_path / "set"), "license": "MIT", "kind": "sft"}
+    run(job(tmp_path / "run", data, [source, PAIRS], heldout=0.2, near_duplicate_similarity=0.99))
+    found = written(tmp_path / "run", "sft")
+    names = [row["id"] for side in found.values() for row in side]
+    assert len(names) == len(set(names)) == 40 and {"set/part0/3", "set/part1/3"} <= set(names)
+
+
+def test_a_task_is_a_name_not_a_sentence(tmp_path: Path, data: Path) -> None:
+    rows = [{**row, "task": task} for row, task in zip(_rows(3), ("qa", "Tell facts about towns", None), strict=True)]
+    run(job(tmp_path / "run", data, [_source(tmp_path / "tasks.jsonl", rows), PAIRS], heldout=0.0))
+    assert [row["task"] for row in written(tmp_path / "run", "sft")["train"]] == ["qa", "sft", "sft"]
