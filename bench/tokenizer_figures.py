@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.record import RECORDS
 from kishi.languages import LANGUAGES
-from tokenizer.plot import bars, boxes, lines
+from kishi.plot import bars, boxes, lines
 
 FIGURES = Path("docs/figures")
 _STEPS = ("plain BPE", "counts ** 1", "domains ** 1", "chosen")

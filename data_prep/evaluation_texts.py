@@ -1,7 +1,5 @@
 """Every text that the recipe evaluates on: what `decontaminate.py` keeps out of training."""
 
-from pathlib import Path
-
 from data_prep.normalise import normalise
 from kishi.evaluation_texts import read_texts
 from kishi.overlap import CHAT
@@ -9,8 +7,9 @@ from recipes.schema import Recipe
 
 
 def evaluation_texts(recipe: Recipe) -> dict[str, list[str]]:
-    """Per set its texts: tasks of `eval`, and local chat examples, a part of which is held out. Raises DataError: see `read_texts`."""
-    sets = {task.name: Path(task.path) for task in recipe.eval.tasks}
+    """Per set its texts: what `eval` asks, and local chat examples, a part of which is held out. Raises DataError: see `read_texts`."""
+    texts = {name: read_texts(name, path, columns) for name, (path, columns) in recipe.eval.files().items()}
     if recipe.chat.heldout:
-        sets |= {f"{CHAT}{source.name}": path for source in recipe.chat.sources for path in recipe.chat.compared_files(source)}
-    return {name: [normalise(text) for text in read_texts(name, path)] for name, path in sets.items()}  # as documents are
+        examples = {f"{CHAT}{source.name}": path for source in recipe.chat.sources for path in recipe.chat.compared_files(source)}
+        texts |= {name: read_texts(name, path) for name, path in examples.items()}
+    return {name: [normalise(text) for text in found] for name, found in texts.items()}  # as documents are

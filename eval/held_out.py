@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from eval.bits import Reader
 from kishi.bits_per_byte import Window, bits_per_byte, windows
 from kishi.errors import ArtefactError
 from kishi.jsonl import read_rows
@@ -45,6 +46,11 @@ def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[s
         encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
         result[language] = HeldOut(texts, encoded, tokenizer.token_to_id(END_OF_TEXT))
     return result
+
+
+def cut_by(model: Reader, texts: dict[str, HeldOut]) -> dict[str, HeldOut]:
+    """The same texts as another tokenizer cuts them, after the token that its model begins with."""
+    return {language: HeldOut(held.texts, [model.encode(text) for text in held.texts], model.start) for language, held in texts.items()}
 
 
 def unigram_scorer(data: Path, tokenizer: Tokenizer) -> Scorer:

@@ -1,4 +1,4 @@
-"""Finished models' measurements on disk, so that a killed evaluation goes on with the next model."""
+"""Finished measurements on disk, so that a killed evaluation goes on with the next one."""
 
 import json
 from collections.abc import Callable
@@ -14,12 +14,15 @@ def once(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[st
     The stage's fingerprint already discards rows of another recipe or other inputs; `key` stands for what it does not cover. The file
     is renamed into place whole; one that is damaged all the same is measured again.
     """
-    kept = _read(path)
-    if kept.get("key") != key:
+    if not has(path, key):
         write_json(path, {"key": key, "measured": measure()})
-        kept = _read(path)  # what a later attempt would find: equal results with and without a kill
-    measured: dict[str, Any] = kept["measured"]
+    measured: dict[str, Any] = _read(path)["measured"]  # what a later attempt would find: equal results with and without a kill
     return measured
+
+
+def has(path: Path, key: str) -> bool:
+    """Whether a whole measurement with this key is there."""
+    return _read(path).get("key") == key
 
 
 def _read(path: Path) -> dict[str, Any]:

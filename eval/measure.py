@@ -1,26 +1,46 @@
-"""What every model is put to, whatever form it has: held-out text, questions, and prompts to answer or go on from."""
+"""What every model is put to, whatever form it has: held-out text, tasks, chat measures, and prompts to answer or go on from."""
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Protocol
 
-from eval import multiple_choice
+from eval import held_out
+from eval.bits import gives_back
+from eval.chat import ChatTest
+from eval.examination import Tasks
 from eval.held_out import HeldOut, Scorer
 from kishi.errors import ArtefactError, DataError
 from kishi.languages import Language
 
 ANSWER_TOKENS = 48
-Measured = dict[str, Any]
 
 
 class LanguageModel(Protocol):
-    """A model that is open and ready."""
+    """A model that is open and ready; `eval.bits.Reader` says what it reads with."""
+
+    @property
+    def length(self) -> int:
+        """Tokens that it takes at most."""
 
     @property
     def chat(self) -> bool:
         """Prompts go through the chat template; otherwise the text is gone on with."""
+
+    @property
+    def start(self) -> int:
+        """Id that stands before each text."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids without special tokens."""
+
+    def decode(self, ids: list[int]) -> str:
+        """Text as it is."""
+
+    def nats(self, cut: Any) -> list[float]:
+        """Of the scored tokens of each window."""
 
     def negative_log_likelihood(self, cut: Any) -> float:
         """Nats over the scored tokens of windows."""
@@ -31,17 +51,20 @@ class LanguageModel(Protocol):
     def write(self, prompt: str, room: int) -> tuple[str, bool]:
         """(greedy text of at most `room` tokens, whether it ended by itself)."""
 
+    def answer(self, conversations: Any, room: int) -> list[tuple[str, bool]]:
+        """The same for conversations, through the chat template."""
+
 
 @dataclass(frozen=True)
 class Examination:
-    """The same for all models. `rooms`: tokens that an answer may have, per language; `task_folder`: written by `write_tasks`."""
+    """The same for all models. `rooms`: tokens that an answer may have, per language."""
 
     texts: dict[str, HeldOut]
-    tasks: dict[str, Any]
-    task_folder: Path
+    tasks: Tasks
     prompts: dict[Language, str]
     rooms: dict[Language, int]
     length: int
+    chat: ChatTest | None = None
 
 
 def rooms(prompts: dict[Language, str], tokenizer: Any, length: int) -> dict[Language, int]:
@@ -72,13 +95,35 @@ def bits(name: str, score: Scorer, test: Examination) -> dict[str, Any]:
     return {"bits_per_byte": found, "tokens_per_second": round(tokens / (time.monotonic() - started))}
 
 
-def measure(name: str, model: LanguageModel, test: Examination) -> Measured:
-    """`row` for results.json, `samples` and `questions`: the raw rows behind its figures."""
-    row, questions = bits(name, model.negative_log_likelihood, test), []
-    if test.tasks:
-        questions = multiple_choice.raw_rows(multiple_choice.ask(model.harness(), list(test.tasks), test.task_folder), name)
-        row["tasks"] = multiple_choice.figures(questions)
-    return {"row": row, "samples": [_sample(name, model, language, test) for language in test.prompts], "questions": questions}
+# what is measured in one go and kept when the stage is killed: its hash, and how to measure it
+Part = tuple[str, Callable[[Any], dict[str, Any]]]
+
+
+def parts(name: str, test: Examination, *, ours: bool = True, asked: bool = False) -> dict[str, Part]:
+    """Of one model. `ours`: it has the run's tokenizer and was trained on its data; `asked`: the chat measures too."""
+    found: dict[str, Part] = {"bits": ("", partial(_bits, name, test, ours)), "samples": ("", partial(_samples, name, test))}
+    for unit, key in test.tasks.units().items():
+        found[unit] = (key, partial(_task, test, unit, name, ours))
+    if asked and test.chat:
+        found["chat"] = (test.chat.key, test.chat.ask)
+    return found
+
+
+def _bits(name: str, test: Examination, ours: bool, model: LanguageModel) -> dict[str, Any]:
+    """A peer's tokenizer cuts the same texts in its own way; the bytes are the same."""
+    if not ours:
+        lossy = {language: sum(not gives_back(model, text) for text in held.texts) for language, held in test.texts.items()}
+        test = Examination(held_out.cut_by(model, test.texts), test.tasks, test.prompts, test.rooms, model.length)
+        return {**bits(name, model.negative_log_likelihood, test), "lossy_texts": lossy}
+    return bits(name, model.negative_log_likelihood, test)
+
+
+def _task(test: Examination, unit: str, name: str, ours: bool, model: LanguageModel) -> dict[str, Any]:
+    return test.tasks.ask(unit, name, model, ours=ours)
+
+
+def _samples(name: str, test: Examination, model: LanguageModel) -> dict[str, Any]:
+    return {"samples": [_sample(name, model, language, test) for language in test.prompts]}
 
 
 def _sample(name: str, model: LanguageModel, language: Language, test: Examination) -> dict[str, Any]:

@@ -5,7 +5,6 @@ One form is in memory at a time and is the unit of work. Speed and memory are ta
 
 import io
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from eval import decoding, held_out, kept_rows, multiple_choice, same_tokenizer
-from eval.evaluate import quiet
+from eval import decoding, decontamination, examination, held_out, kept_rows, same_tokenizer
+from eval.evaluate import offline
+from eval.examination import Tasks
 from eval.held_out import HeldOut
 from eval.measure import LanguageModel
 from eval.rise import rise
@@ -47,24 +47,23 @@ class Form:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `results.json`, which is also the facts, `documents.jsonl` (nats of each held-out document) and `lm_eval/<form>.jsonl`."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_DATASETS_CACHE=str(job.folder.absolute() / ".datasets"))
-    quiet()
+    """Write `results.json`, which is also the facts, `documents.jsonl` (nats of each held-out document) and `samples/<form>.jsonl`."""
+    offline(job.folder, hub=any(task.kind == "lm_eval" and not task.path for task in job.recipe.eval.tasks))
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
-    length = job.recipe.pretrain.sequence_length
     texts = held_out.load(job.inputs["data"], tokenizer, job.recipe.languages)
-    tasks = multiple_choice.write_tasks(job.recipe.eval.tasks, job.recipe.languages, job.folder / ".tasks", tokenizer, length)
+    data = decontamination.manifest_of(job.inputs["data"])
+    tasks = examination.prepare(job.recipe.eval.tasks, job.recipe.languages, job.folder / ".tasks", data)
     measured = {
         name: kept_rows.once(
-            job.folder / ".rows" / f"{name}.json", sha256_of(tasks), partial(_measure, name, form, job, texts, list(tasks))
+            job.folder / ".rows" / f"{name}.json", sha256_of(tasks.units()), partial(_measure, name, form, job, texts, tasks)
         )
         for name, form in track(list(forms(job).items()), "evaluate quantised")
     }
     for name, found in measured.items():
-        if found["questions"]:
-            write_rows(job.folder / "lm_eval" / f"{name}.jsonl", found["questions"])
+        if rows := [row for one in found["tasks"].values() for row in one["rows"]]:
+            write_rows(job.folder / "samples" / f"{name}.jsonl", rows)
     write_rows(job.folder / "documents.jsonl", ({"model": name, "nats": found["nats"]} for name, found in measured.items()))
-    facts = compared(measured, texts, tasks)
+    facts = compared(measured, texts)
     write_json(job.folder / "results.json", facts)
     return facts
 
@@ -83,14 +82,14 @@ def forms(job: Job) -> dict[str, Form]:
     return found
 
 
-def _measure(name: str, form: Form, job: Job, texts: dict[str, HeldOut], tasks: list[str]) -> Figures:
+def _measure(name: str, form: Form, job: Job, texts: dict[str, HeldOut], tasks: Tasks) -> Figures:
     with redirect_stderr(io.StringIO()), opened(form, job) as (model, size):  # compressed-tensors' bars
         nats = document_losses(name, model, job, texts)
-        questions = multiple_choice.raw_rows(multiple_choice.ask(model.harness(), tasks, job.folder / ".tasks"), name) if tasks else []
+        answers = {label: one for unit in tasks.units() for label, one in tasks.ask(unit, name, model).items()}
     first = next(iter(texts.values()))  # the language that the recipe names first
     ids = [token for document in first.documents for token in document]
     speed = decoding.measure(form.path, ids, job.recipe.pretrain.sequence_length, job.hardware)
-    return {"nats": nats, "questions": questions, "bytes": size, "bits_per_weight": form.bits_per_weight, **speed}
+    return {"nats": nats, "tasks": answers, "bytes": size, "bits_per_weight": form.bits_per_weight, **speed}
 
 
 def document_losses(name: str, model: LanguageModel, job: Job, texts: dict[str, HeldOut]) -> dict[str, list[float]]:
@@ -146,7 +145,7 @@ def _opened_hugging_face(form: Form, job: Job) -> Iterator[tuple[LanguageModel, 
         yield model, size
 
 
-def compared(measured: dict[str, Figures], texts: dict[str, HeldOut], tasks: dict[str, Any]) -> dict[str, Any]:
+def compared(measured: dict[str, Figures], texts: dict[str, HeldOut]) -> dict[str, Any]:
     """The table: one row a form."""
     sizes = {language: sum(len(text.encode()) for text in held.texts) for language, held in texts.items()}
     words = {language: sum(len(text.split()) for text in held.texts) for language, held in texts.items()}
@@ -159,7 +158,7 @@ def compared(measured: dict[str, Figures], texts: dict[str, HeldOut], tasks: dic
             "bits_per_weight": found["bits_per_weight"],
             "bits_per_byte": {la: round(bits_per_byte(sum(nats), sizes[la]), 5) for la, nats in found["nats"].items()},
             "rise_percent": {la: rise(nats, measured[REFERENCE]["nats"][la]) for la, nats in found["nats"].items()},
-            "tasks": multiple_choice.figures(found["questions"]) if found["questions"] else {},
+            "tasks": {label: one["figures"] for label, one in found["tasks"].items()},
             "tokens_per_second": speeds,
             "words_per_second": {
                 la: {device: round(speed / tokens, 2) for device, speed in speeds.items()} for la, tokens in per_word.items()
@@ -171,5 +170,5 @@ def compared(measured: dict[str, Figures], texts: dict[str, HeldOut], tasks: dic
         "models": rows,
         "documents": {language: len(held.texts) for language, held in texts.items()},
         "tokens_per_word": {language: round(value, 4) for language, value in per_word.items()},
-        "tasks": tasks,
+        "tasks": {label: one["described"] for label, one in measured[REFERENCE]["tasks"].items()},
     }

@@ -1,7 +1,7 @@
 """The texts of a set that is evaluated on: what training text and chat examples are compared with."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,18 @@ from kishi.errors import DataError
 from kishi.jsonl import read_rows
 from kishi.languages import LANGUAGES
 
+# columns of the tasks that are no questions (docs/evaluation.md)
+_TEXTS = ("text", "passage", "premise", "choice1", "choice2", "sentence1", "sentence2", "wrong", "right", "source_text", "target_text")
 
-def read_texts(name: str, path: Path) -> list[str]:
-    """Every text of a file's rows. Raises DataError when there is none: a check that is skipped looks like a check that found nothing."""
+
+def read_texts(name: str, path: Path, columns: Mapping[str, str] | None = None) -> list[str]:
+    """Every text of a file's rows; `columns`: our name of a column -> the file's.
+
+    Raises DataError when there is none: a check that is skipped looks like a check that found nothing.
+    """
     fix = "training text cannot be checked against it; mend the path, or take the set out of the recipe"
     try:
-        texts = [text for row in read_rows(path) for text in texts_of(row)]
+        texts = [text for row in read_rows(path) for text in texts_of(_renamed(row, columns or {}))]
     except FileNotFoundError:
         raise DataError(f"evaluation set {name}: no such file", where=path, fix=fix) from None
     except (ValueError, OSError) as error:
@@ -24,10 +30,17 @@ def read_texts(name: str, path: Path) -> list[str]:
     return texts
 
 
+def _renamed(row: Any, columns: Mapping[str, str]) -> Any:
+    return {**row, **{ours: row[theirs] for ours, theirs in columns.items() if theirs in row}} if isinstance(row, dict) else row
+
+
 def texts_of(row: Any) -> Iterator[str]:
-    """A task's question with its right answer, each turn of a conversation or preference pair, a parallel row's text in each language."""
+    """A task's question with its right answer and its other texts, each turn of a conversation or preference pair, a parallel row's text
+    in each language.
+    """
     if not isinstance(row, dict):
         raise ValueError(f"a row is not an object: {json.dumps(row)[:80]}")
+    yield from (row[key] for key in _TEXTS if isinstance(row.get(key), str))
     if "question" in row:
         choices, answer = row.get("choices") or [], row.get("answer")
         yield f"{row['question']} {choices[answer]}" if isinstance(answer, int) and answer < len(choices) else str(row["question"])

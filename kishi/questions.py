@@ -1,26 +1,35 @@
 """The questions of a multiple-choice set: read with their faults named, put in words, and what answers without knowledge reach on them."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from kishi.errors import DataError
-from kishi.jsonl import open_bytes
+from kishi.task_files import TaskFile
 
 Text = Annotated[str, Field(min_length=1)]
 _PROMPTS = {"kk": "Сұрақ: {}\nЖауап:", "ru": "Вопрос: {}\nОтвет:", "en": "Question: {}\nAnswer:"}
 
 
 class Question(BaseModel):
-    """One line of a task's file; `answer` is the place of the right choice, from 0."""
+    """One line of a task's file; `answer` is the place of the right choice, from 0, or its letter (A is the first).
 
-    id: str = ""
+    `passage`: a text that the question is about; it stands before the question.
+    """
+
+    id: str | int = ""
     lang: str
+    passage: str = ""
     question: Text
     choices: Annotated[list[Text], Field(min_length=2)]
     answer: Annotated[int, Field(ge=0, strict=True)]
+
+    @field_validator("answer", mode="before")
+    @classmethod
+    def _letter(cls, value: Any) -> Any:
+        return ord(value) - ord("A") if isinstance(value, str) and len(value) == 1 and "A" <= value <= "Z" else value
 
     @model_validator(mode="after")
     def _answer_is_a_choice(self) -> Self:
@@ -31,32 +40,15 @@ class Question(BaseModel):
     @property
     def prompt(self) -> str:
         """What the model reads before a choice; a space comes between."""
-        return _PROMPTS[self.lang].format(self.question)
+        before = f"{self.passage.strip()}\n" if self.passage else ""
+        return before + _PROMPTS[self.lang].format(self.question)
 
 
-def load(path: Path, languages: tuple[str, ...]) -> dict[str, list[Question]]:
+def load(
+    path: Path, languages: Sequence[str], columns: Mapping[str, str] | None = None, where: Mapping[str, str] | None = None
+) -> dict[str, list[Question]]:
     """Per language. Raises DataError naming the first bad line, or a language without questions: a test set must be whole."""
-    if not path.is_file():
-        raise DataError("no such file", where=path, fix="mend eval.tasks in the recipe")
-    found: dict[str, list[Question]] = {language: [] for language in languages}
-    with open_bytes(path) as stream:
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                question = _parse(line, path, number)
-                found.setdefault(question.lang, []).append(question)
-    for language in languages:
-        if not found[language]:
-            raise DataError(f"no question in {language}", where=path, fix="add some, or take the task out of eval.tasks")
-    return {language: found[language] for language in languages}
-
-
-def _parse(line: bytes, path: Path, number: int) -> Question:
-    try:
-        return Question.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(f"{place} {first['msg']}".strip(), where=f"{path}:{number}", fix="mend the line; see docs/evaluation.md") from error
+    return TaskFile(path, languages, columns or {}, where or {}).by_language(Question)
 
 
 def baselines(questions: list[Question]) -> dict[str, Any]:

@@ -18,15 +18,16 @@ MISSING = "missing"
 
 
 def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
-    """The paths in these parts of a recipe: "base", "data", "eval", "chat" (all of it) or "compared" (its examples, not the text that
-    examples are made of). They need not exist.
+    """The paths in these parts of a recipe: "base", "data", "eval", "peers", "chat" (all of it) or "compared" (its examples, not the
+    text that examples are made of). They need not exist.
     """
     paths: list[Path] = [Path(recipe.base.path)] if "base" in parts and recipe.base and recipe.base.path else []
     if "data" in parts:
         folder = Path(recipe.data.folder or ".")
         paths += [folder / source.path for source in recipe.data.sources if source.path]
         paths += [Path(source.hub.dataset) for source in recipe.data.sources if source.hub and not source.hub.revision]
-    paths += [Path(task.path) for task in recipe.eval.tasks if "eval" in parts]
+    paths += _evaluated(recipe) if "eval" in parts else []
+    paths += [Path(peer.model) for peer in recipe.eval.peers if "peers" in parts and Path(peer.model).exists()]
     if "chat" in parts:
         paths += [path for source in recipe.chat.sources if (path := recipe.chat.file_of(source))]
         paths += [Path(source.hub.dataset) for source in recipe.chat.sources if source.hub and not source.hub.revision]
@@ -34,6 +35,13 @@ def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
     if "compared" in parts and recipe.chat.heldout:
         paths += [path for source in recipe.chat.sources if source.kind in TRAINED and (path := recipe.chat.file_of(source))]
     return paths
+
+
+def _evaluated(recipe: Recipe) -> list[Path]:
+    """Task files and what chat models are asked."""
+    chat = recipe.eval.chat
+    files = [task.path for task in recipe.eval.tasks] + ([chat.translation, chat.pairs, chat.conversations] if chat else [])
+    return [Path(path) for path in files if path]
 
 
 def states(recipe: Recipe, parts: tuple[str, ...]) -> dict[str, str]:

@@ -41,7 +41,15 @@ _DATA = Stage(
     "data",
     "data_prep.prepare:run",
     (),
-    ("data", "eval.tasks", "chat.folder", "chat.heldout", "chat.sources.path", "chat.sources.kind"),  # what is evaluated leaves training
+    (
+        "data",
+        "eval.tasks",
+        "eval.chat",
+        "chat.folder",
+        "chat.heldout",
+        "chat.sources.path",
+        "chat.sources.kind",
+    ),  # what is evaluated leaves training
     files=("data", "eval", "compared"),
 )
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
@@ -74,7 +82,7 @@ _CHAT_DATA = Stage(
     "chat-data",
     "posttrain.data.prepare:run",
     ("data",),
-    ("chat", "data.mix", "data.decontamination", "eval.tasks"),
+    ("chat", "data.mix", "data.decontamination", "eval.tasks", "eval.chat"),
     files=("chat", "eval"),
 )
 
@@ -82,8 +90,8 @@ _CHAT_DATA = Stage(
 def _chat_models(recipe: Recipe) -> tuple[Stage, ...]:
     """What makes one chat model from the one before; the last one is quantised."""
     stages = [
-        Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
-        Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
+        Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval.prompts")),
+        Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval.prompts")),
     ]
     if recipe.tools:
         stages.append(Stage("tools", "posttrain.tools:run", (stages[-1].name, "chat-data"), ("tools", "data.mix")))
@@ -94,7 +102,7 @@ def _quantised(recipe: Recipe, last: str) -> tuple[Stage, ...]:
     """GGUF files, and the other methods that the recipe names; `last`: the stage whose model is quantised."""
     calibrated = ("quantize.calibration", "data.mix")
     return (
-        Stage("gguf", "quantize.gguf:run", (last, "data"), ("gguf", *calibrated, "eval")),
+        Stage("gguf", "quantize.gguf:run", (last, "data"), ("gguf", *calibrated, "eval.prompts")),
         *(Stage(name, f"quantize.{name}:run", (last, "data"), (f"quantize.{name}", *calibrated)) for name in recipe.quantize.methods),
     )
 
@@ -107,7 +115,7 @@ def _measured(recipe: Recipe, models: tuple[str, ...]) -> tuple[Stage, ...]:
     named, place = recipe.quantize.methods, ("data", "tokenizer")
     forms = (*place, models[-1], "gguf", *named)
     return (
-        Stage("eval", "eval.evaluate:run", (*place, *models, "gguf"), ("eval", "model", "pretrain"), files=("eval",)),
+        Stage("eval", "eval.evaluate:run", (*place, "chat-data", *models, "gguf"), ("eval", "model", "pretrain"), files=("eval", "peers")),
         Stage("eval-quantized", "eval.quantized:run", forms, ("eval", "gguf", "pretrain"), files=("eval",), on_request=not named),
     )
 
@@ -129,7 +137,7 @@ def chain(recipe: Recipe) -> dict[str, Stage]:
         tuple(stage.name for stage in stages),
         ("eval",),
         optional_inputs=True,
-        folders=("fertility",),
+        folders=("fertility", "suite"),
         repository=("bench/records",),
         overlay=("device_watts", "grid_gco2_kwh", "gpu_hour_price"),
     )

@@ -34,7 +34,7 @@ def _models(facts: dict[str, Any]) -> Table:
     """A row a model, narrow enough for 80 columns."""
     models = facts["models"]
     languages = list(next(iter(models.values()))["bits_per_byte"])
-    tasks = list(dict.fromkeys(name.rpartition("_")[0] for name in facts["tasks"]))
+    tasks = list(dict.fromkeys(_parts(label)[0] for label, task in facts["tasks"].items() if "random" in task))
     heads = [f"{task}\n{' '.join(languages)}" for task in tasks]
     table = Table(
         "model", *[f"bits/byte\n{languages[0]}", *languages[1:]], *heads, "MB", "tok/s", caption=_caption(facts), caption_justify="left"
@@ -53,17 +53,26 @@ def _models(facts: dict[str, Any]) -> Table:
 
 
 def _accuracies(figures: dict[str, Any] | None, task: str, languages: list[str]) -> str:
-    return " ".join(f"{100 * figures[f'{task}_{language}']['acc']:2.0f}" for language in languages) if figures else ""
+    """Of a choice, in the order of the languages; empty for a language that the task has not."""
+    own = {_parts(label)[1]: found["acc"] for label, found in (figures or {}).items() if _parts(label)[0] == task and "acc" in found}
+    return " ".join(f"{100 * own[language]:2.0f}" if language in own else "--" for language in languages) if own else ""
+
+
+def _parts(label: str) -> tuple[str, str]:
+    """(name, language) of `name_language@version`."""
+    name, _, language = label.partition("@")[0].rpartition("_")
+    return name, language
 
 
 def _caption(facts: dict[str, Any]) -> str:
     """What the figures are, with the chance and the widest 95 % interval of the choices."""
     text = "bits/byte: of held-out text, lower is better. tok/s: reading it."
-    found = [figures for row in facts["models"].values() for figures in (row.get("tasks") or {}).values()]
+    rows = [figures for row in facts["models"].values() for figures in (row.get("tasks") or {}).values()]
+    found = [figures for figures in rows if "acc_interval" in figures]
     if not found:
         return text
     half = max((figures["acc_interval"][1] - figures["acc_interval"][0]) / 2 for figures in found)
-    chance = max(task["random"] for task in facts["tasks"].values())
+    chance = max(task["random"] for task in facts["tasks"].values() if "random" in task)
     return f"{text}\nMultiple choice: % right, chance {100 * chance:.0f}, +-{100 * half:.0f} with 95 % confidence."
 
 

@@ -7,7 +7,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recipes.job import Job
-from report import sections_chat, sections_cost, sections_models, sections_run, sections_tokenizer, sections_tools, sections_training
+from report import (
+    sections_chat,
+    sections_cost,
+    sections_evaluation,
+    sections_models,
+    sections_run,
+    sections_tokenizer,
+    sections_tools,
+    sections_training,
+)
 from report.collect import Run, collect
 from report.view import Section
 
@@ -15,7 +24,7 @@ HERE = Path(__file__).parent
 SECTIONS = (
     sections_run.summary,
     sections_training.pretraining,
-    sections_models.evaluation,
+    sections_evaluation.evaluation,
     sections_models.post_training,
     sections_tools.function_calling,
     sections_models.quantised,

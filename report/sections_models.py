@@ -1,73 +1,18 @@
 """Sections about finished models: evaluation, post-training, quantised files, answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from kishi.jsonl import Row
 from report import sections_quantised
-from report.charts import Series, bar_chart, line_chart, points
+from report.charts import Series, line_chart, points
 from report.collect import Run
-from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
-
-BASELINES = ("random", "majority")
+from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, number, percent, size, table_of
 
 
 def results(run: Run) -> dict[str, Any]:
     """What the evaluation measured: models and tasks; empty before it has run."""
     return table_of(run.value("eval", "results.json"))
-
-
-def evaluation(run: Run) -> Section:
-    """Every model side by side."""
-    section, found = Section("evaluation", "Evaluation"), results(run)
-    models = {name: table_of(row) for name, row in table_of(found.get("models")).items()}
-    languages = run.recipe.languages
-    rows = [
-        [
-            name,
-            *(number(dig(row, "bits_per_byte", la)) for la in languages),
-            size(row.get("bytes")),
-            number(row.get("tokens_per_second"), 0),
-        ]
-        for name, row in models.items()
-    ]
-    section.add(Table("Bits per byte of held-out text (lower is better)", ["model", *languages, "size", "tokens/s"], rows))
-    groups = [(name, [_finite(dig(row, "bits_per_byte", la)) for la in languages]) for name, row in models.items()]
-    chart = bar_chart("Bits per byte", [group for group in groups if any(v is not None for v in group[1])], languages, "bits per byte")
-    section.add(Chart(chart) if chart else None)
-    for task in dict.fromkeys(task for row in models.values() for task in table_of(row.get("tasks"))):
-        section.add(_task(task, models, found))
-    return section
-
-
-def _finite(value: Any) -> float | None:
-    return value if is_number(value) else None
-
-
-def _task(task: str, models: dict[str, dict[str, Any]], found: dict[str, Any]) -> Table:
-    described = table_of(dig(found, "tasks", task))
-    rows = []
-    for name, row in models.items():
-        if score := table_of(dig(row, "tasks", task)):
-            figures = [
-                _with_interval(score, "acc", percent),
-                _with_interval(score, "acc_norm", percent),
-                _with_interval(score, "macro_f1", number),
-            ]
-            rows.append([name, *figures, percent(score.get("most_frequent_guess")), number(score.get("n", described.get("n")))])
-    for baseline in BASELINES:
-        value = described.get(baseline)
-        f1 = described.get(f"{baseline}_macro_f1")
-        known = percent(value) if value is not None else "not recorded"
-        rows.append([f"baseline: {baseline}", known, "", number(f1) if f1 is not None else "", "", number(described.get("n"))])
-    head = ["model", "accuracy", "accuracy (length-normalised)", "macro-F1", "most frequent guess", "questions"]
-    return Table(f"Multiple choice: {task} (in brackets: 95 % interval)", head, rows)
-
-
-def _with_interval(score: dict[str, Any], name: str, write: Callable[[Any], str]) -> str:
-    interval = score.get(f"{name}_interval")
-    text = write(score.get(name))
-    return f"{text} [{write(interval[0])}, {write(interval[1])}]" if isinstance(interval, list) and len(interval) == 2 else text
 
 
 def post_training(run: Run) -> Section:

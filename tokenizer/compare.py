@@ -22,6 +22,7 @@ from kishi.hard_texts import hard_texts
 from kishi.jsonl import read_rows, write_json
 from kishi.languages import LANGUAGES
 from kishi.manifest import sha256_file
+from kishi.plot import bars
 from kishi.progress import track
 from recipes.base import shape as shape_of
 from recipes.loading import load_recipe
@@ -30,7 +31,6 @@ from tokenizer.encoder import Encoder, HuggingFace, with_tiktoken
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure, megabytes_per_second
 from tokenizer.page import side_by_side, write_page
 from tokenizer.peers import load_peers, load_tokenizer, package_versions
-from tokenizer.plot import bars
 
 RECIPE = Path("recipes/kishi-350m.yaml")  # whose model a word's cost is given for, unless another is named
 AGAINST = "Qwen2.5/Qwen3"  # the other side of the coloured page, unless another is named

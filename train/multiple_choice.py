@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from kishi.bits_per_byte import Window
 from kishi.questions import Question, baselines, load
+from kishi.task_files import spread
 from recipes.schema import Recipe
 
 # windows -> nats of the scored tokens of each
@@ -23,14 +24,12 @@ def chosen_questions(recipe: Recipe) -> dict[str, list[Question]]:
     if not limit:
         return {}
     sets = {
-        (task.name, language): found for task in recipe.eval.tasks for language, found in load(Path(task.path), recipe.languages).items()
+        (task.name, language): found
+        for task in recipe.eval.tasks
+        if task.kind == "multiple_choice" and task.path
+        for language, found in load(Path(task.path), task.languages or recipe.languages, task.columns, task.where).items()
     }
-    return {f"{task}_{language}": _spread(questions, limit) for (task, language), questions in sets.items()}
-
-
-def _spread(questions: list[Question], limit: int) -> list[Question]:
-    count = min(limit, len(questions))
-    return [questions[number * len(questions) // count] for number in range(count)]
+    return {f"{task}_{language}": spread(questions, limit) for (task, language), questions in sets.items()}
 
 
 class MultipleChoice:

@@ -25,8 +25,8 @@ HELDOUT = ("heldout", "heldout-dirty")  # of the data stage
 
 def checks(recipe: Recipe, data: Path) -> Checks:
     """Indexes of all that is evaluated: tasks, files of `chat.against`, held-out documents. Raises DataError when one cannot be read."""
-    files = {task.name: Path(task.path) for task in recipe.eval.tasks} | {Path(path).name: Path(path) for path in recipe.chat.against}
-    texts = {name: read_texts(name, path) for name, path in files.items()}
+    texts = {name: read_texts(name, path, columns) for name, (path, columns) in recipe.eval.files().items()}
+    texts |= {Path(path).name: read_texts(path, Path(path)) for path in recipe.chat.against}
     documents = [[row["text"] for path in sorted((data / folder).glob("*.zst")) for row in read_rows(path)] for folder in HELDOUT]
     indexes = tuple(map(HeldoutIndex.of, documents))
     limits = recipe.data.decontamination

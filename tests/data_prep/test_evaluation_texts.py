@@ -25,3 +25,13 @@ def test_all_turns_and_answers_are_compared(tmp_path: Path) -> None:
     assert first["messages"][-1]["content"] in found["chat:sample-sft"]
     question = json.loads(Path("data/sample/mcq.jsonl").read_text().splitlines()[0])
     assert f"{question['question']} {question['choices'][question['answer']]}" in found["sample_mcq"]
+
+
+def test_passages_and_sentences_of_other_kinds_of_task_are_compared_too(tmp_path: Path) -> None:
+    path = tmp_path / "reading.jsonl"
+    path.write_text(json.dumps({"lang": "en", "context": "The steppe is wide.", "question": "What is wide?", "answers": ["The steppe"]}))
+    task = {"name": "reading", "kind": "reading", "path": str(path), "license": "-", "columns": {"passage": "context"}}
+    found = evaluation_texts(job(tmp_path / "run", f"eval.tasks={json.dumps([task])}").recipe)
+    assert found["reading"] == ["The steppe is wide.", "What is wide?", "What is wide?"]
+    first = json.loads(Path("data/sample/translation.jsonl").read_text().splitlines()[0])
+    assert {first["kk"], first["ru"], first["en"]} <= set(found["chat:translation.jsonl"])

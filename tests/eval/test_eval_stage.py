@@ -16,23 +16,25 @@ from tokenizers import Tokenizer
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from conversion.gguf import convert
-from eval import evaluate, multiple_choice, same_tokenizer
+from eval import evaluate, harness, same_tokenizer
+from eval.examination import figures_of
 from eval.hugging_face import opened
 from eval.kept_rows import once
 from eval.llama_cpp_model import GgufModel, token_ids
 from eval.llama_cpp_model import opened as opened_gguf
-from eval.scores import summarise
 from kishi.errors import ArtefactError, DataError, ParityError
 from kishi.jsonl import read_rows, write_rows
 from kishi.stage_folder import StageFolder
 from recipes.hardware import Hardware
 from recipes.job import Job
 from recipes.loading import load_recipe
+from recipes.schema_eval import ChatMeasures
 from tokenizer.train import run as train_tokenizer
 
 HARDWARE = Hardware(device="cpu", threads=1, micro_batch_size=1, precision="fp32")
 LANGUAGES = ("kk", "ru", "en")
 LENGTH = 128
+CHAT = ChatMeasures(translation="data/sample/translation.jsonl", constraints=2, limit=2, answer_tokens=12)
 # nats a choice: 16-bit weights and llama.cpp's 16-bit cache moved log-likelihoods of about -100 by 0.006 at most here
 TOLERANCE = 0.02
 
@@ -43,7 +45,7 @@ def _recipe(tasks: Path) -> Any:
     changes = {
         "pretrain": recipe.pretrain.model_copy(update={"sequence_length": LENGTH}),
         "gguf": recipe.gguf.model_copy(update={"types": ("F16",)}),
-        "eval": recipe.eval.model_copy(update={"tasks": (task,)}),
+        "eval": recipe.eval.model_copy(update={"tasks": (task,), "chat": CHAT}),
     }
     return recipe.model_copy(update=changes)
 
@@ -55,12 +57,14 @@ def _write_data(root: Path) -> None:
         rows = [{"id": str(number), "source": "sample", **row} for number, row in enumerate(documents) if row["lang"] == language]
         write_rows(root / "data/corpus/clean" / f"{language}.jsonl.zst", rows[2:])
         write_rows(root / "data/heldout" / f"{language}.jsonl.zst", rows[:2])
+    conversations = list(read_rows(Path("data/sample/sft.jsonl")))[:9]
+    write_rows(root / "chat-data/sft/heldout.jsonl", [{**row, "license": "Apache-2.0"} for row in conversations])
     write_rows(root / "tasks.jsonl", [row for la in LANGUAGES for row in [q for q in questions if q["lang"] == la][:6]])
 
 
 def _job(root: Path, folder: Path) -> Job:
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf")
+    names = ("data", "tokenizer", "export-hf", "chat-data", "sft", "dpo", "gguf")
     return Job(_recipe(root / "tasks.jsonl"), HARDWARE, folder, {name: root / name for name in names})
 
 
@@ -111,26 +115,29 @@ def test_all_models_are_measured_on_everything(undisturbed: tuple[Path, dict[str
     assert list(facts["models"]) == ["unigram", "untrained", "phase1", "phase2", "sft", "dpo", "gguf-F16"]
     assert all(set(row["bits_per_byte"]) == set(LANGUAGES) for row in facts["models"].values())
     assert json.loads((folder / "results.json").read_text()) == facts
+    assert [name for name, row in facts["models"].items() if "chat" in row] == ["phase2", "sft", "dpo"]
     samples = list(read_rows(folder / "samples.jsonl"))
     assert {(row["model"], row["lang"]) for row in samples} == {(model, la) for model in list(facts["models"])[1:] for la in LANGUAGES}
     assert {row["mode"] for row in samples if row["model"] in ("phase2", "dpo")} == {"continuation", "answer"}
-    assert all(len(task["data_sha256"]) == 64 and task["version"] == facts["task_version"] for task in facts["tasks"].values())
+    assert list(facts["tasks"]) == [f"sample_mcq_{language}@2.1" for language in LANGUAGES]
+    assert all(len(task["data_sha256"]) == len(task["documents_sha256"]) == 64 for task in facts["tasks"].values())
 
 
 def test_figures_come_from_the_raw_rows(undisturbed: tuple[Path, dict[str, Any]]) -> None:
     folder, facts = undisturbed
     for name in ("dpo", "gguf-F16"):
-        rows = list(read_rows(folder / "lm_eval" / f"{name}.jsonl"))
+        rows = list(read_rows(folder / "samples" / f"{name}.jsonl"))
         for task, figures in facts["models"][name]["tasks"].items():
-            assert figures == summarise([row for row in rows if row["task"] == task]) and figures["n"] == 6
+            own = figures_of("multiple_choice", [row for row in rows if row["task"] == task], facts["tasks"][task])
+            assert own.items() <= figures.items() and figures["n"] == 6
 
 
 def test_f16_file_agrees_with_the_model_it_was_made_from(undisturbed: tuple[Path, dict[str, Any]]) -> None:
     folder, facts = undisturbed
-    ours, theirs = (list(read_rows(folder / "lm_eval" / f"{name}.jsonl")) for name in ("dpo", "gguf-F16"))
+    ours, theirs = (list(read_rows(folder / "samples" / f"{name}.jsonl")) for name in ("dpo", "gguf-F16"))
     for hugging_face, gguf in zip(ours, theirs, strict=True):
         assert gguf["loglikelihoods"] == pytest.approx(hugging_face["loglikelihoods"], abs=TOLERANCE)
-    others = list(read_rows(folder / "lm_eval/untrained.jsonl"))
+    others = list(read_rows(folder / "samples/untrained.jsonl"))
     gaps = [abs(a - b) for x, y in zip(ours, others, strict=True) for a, b in zip(x["loglikelihoods"], y["loglikelihoods"], strict=True)]
     assert max(gaps) > 20 * TOLERANCE  # another model would not pass
     assert facts["models"]["gguf-F16"]["bits_per_byte"] == pytest.approx(facts["models"]["dpo"]["bits_per_byte"], rel=1e-3)
@@ -144,11 +151,10 @@ def test_accuracies_are_those_of_lm_eval(root: Path, undisturbed: tuple[Path, di
 
     model = root / "dpo/model"
     with opened(model, AutoTokenizer.from_pretrained(model), LENGTH, True, "cpu") as dpo:
-        found = multiple_choice.ask(dpo.harness(), list(facts["tasks"]), folder / ".tasks")
-    for task, figures in facts["models"]["dpo"]["tasks"].items():
-        assert (figures["acc"], figures["acc_norm"]) == pytest.approx(
-            (found["results"][task]["acc,none"], found["results"][task]["acc_norm,none"]), abs=1e-4
-        )
+        for label, figures in facts["models"]["dpo"]["tasks"].items():
+            task = label.partition("@")[0]
+            result = harness.ask(dpo.harness(), task, harness.manager((folder / ".tasks",), False))["results"][task]
+            assert (figures["acc"], figures["acc_norm"]) == pytest.approx((result["acc,none"], result["acc_norm,none"]), abs=1e-4)
 
 
 def test_killed_and_run_again_gives_the_same(root: Path, undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -158,26 +164,26 @@ def test_killed_and_run_again_gives_the_same(root: Path, undisturbed: tuple[Path
     folder = tmp_path / "eval"
     child = subprocess.Popen([sys.executable, "-c", program, __file__, str(root), str(folder)], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 240
-    while not (folder / ".rows/phase1.json").exists() and time.monotonic() < until:
+    while not (folder / ".rows/phase1/bits.json").exists() and time.monotonic() < until:
         assert child.poll() is None
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert not (folder / "results.json").exists()
-    kept = (folder / ".rows/phase1.json").stat().st_mtime_ns
-    whole = (folder / ".rows/untrained.json").read_bytes()
-    (folder / ".rows/untrained.json").write_bytes(whole[: len(whole) // 2])  # as a full disk or a crash of the machine would leave it
+    kept = (folder / ".rows/phase1/bits.json").stat().st_mtime_ns
+    whole = (folder / ".rows/untrained/bits.json").read_bytes()
+    (folder / ".rows/untrained/bits.json").write_bytes(whole[: len(whole) // 2])  # as a full disk or a crash of the machine would leave it
     again = evaluate.run(_job(root, folder))
-    assert (folder / ".rows/phase1.json").stat().st_mtime_ns == kept
+    assert (folder / ".rows/phase1/bits.json").stat().st_mtime_ns == kept
     assert _without_times(again) == _without_times(undisturbed[1])
-    for name in ("samples.jsonl", "lm_eval/dpo.jsonl", "lm_eval/gguf-F16.jsonl"):
+    for name in ("samples.jsonl", "samples/dpo.jsonl", "samples/gguf-F16.jsonl", "chat/dpo.jsonl"):
         assert (folder / name).read_bytes() == (undisturbed[0] / name).read_bytes()
 
 
 def test_rows_of_another_recipe_or_other_questions_are_not_used(tmp_path: Path) -> None:
     place = StageFolder(tmp_path / "eval")
     place.begin("one")
-    path = place.partial / ".rows/sft.json"
+    path = place.partial / ".rows/sft/bits.json"
     assert once(path, "k", lambda: {"row": 1}) == {"row": 1}
     assert once(path, "k", lambda: {"row": 2}) == {"row": 1}
     assert once(path, "other questions", lambda: {"row": 3}) == {"row": 3}
@@ -194,7 +200,7 @@ def test_a_model_with_nan_is_named(root: Path, tmp_path: Path) -> None:
     save_file(weights, broken / "model/model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ArtefactError, match=r"model sft: bits per byte in kk is nan"):
         evaluate.run(Job(job.recipe, HARDWARE, job.folder, {**job.inputs, "sft": broken}))
-    assert not (job.folder / "results.json").exists() and not (job.folder / ".rows/sft.json").exists()
+    assert not (job.folder / "results.json").exists() and not (job.folder / ".rows/sft/bits.json").exists()
 
 
 def test_another_tokenizer_is_refused(root: Path, tmp_path: Path) -> None:
@@ -212,16 +218,13 @@ def test_a_gguf_file_with_another_pre_tokenizer_is_refused(root: Path, tmp_path:
     job = _job(root, tmp_path / "eval")
     tokenizer = Tokenizer.from_file(str(root / "tokenizer/tokenizer.json"))
     test = evaluate._examination(job, tokenizer)
-    with pytest.raises(ParityError, match=r"model-F16\.gguf"):
-        evaluate._gguf("gguf-F16", tmp_path / "model-F16.gguf", job, tokenizer, test)
+    with pytest.raises(ParityError, match=r"model-F16\.gguf"), evaluate._gguf(tmp_path / "model-F16.gguf", job, tokenizer, test):
+        pass
 
 
 def test_gguf_models_say_what_they_are_not_measured_on(root: Path) -> None:
-    with opened_gguf(root / "gguf/model-F16.gguf", LENGTH, 1) as model:
-        harness = GgufModel(model, lambda text: token_ids(model, text), LENGTH).harness()
-        for method in (harness.generate_until, harness.loglikelihood_rolling):
-            with pytest.raises(NotImplementedError, match="multiple choice only"):
-                method([])
+    with opened_gguf(root / "gguf/model-F16.gguf", LENGTH, 1) as model, pytest.raises(NotImplementedError, match="kind bits_per_byte"):
+        GgufModel(model, lambda text: token_ids(model, text), LENGTH).harness().loglikelihood_rolling([])
 
 
 def test_a_missing_language_is_named(root: Path, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.multiple_choice import baselines
+from eval.task_documents import task_sets
 from kishi.errors import DataError
 from kishi.questions import load
+from recipes.schema_eval import Task
 
 GOOD = {"lang": "kk", "question": "Не?", "choices": ["а", "ә", "б"], "answer": 2}
 
@@ -41,6 +42,17 @@ def test_not_utf8_and_no_file(tmp_path: Path) -> None:
 
 
 def test_baselines_of_the_sample_set() -> None:
-    for questions in load(Path("data/sample/mcq.jsonl"), ("kk", "ru", "en")).values():
-        found = baselines(questions)
-        assert found["n"] == 50 and found["random"] == 0.25 and found["majority_macro_f1"] < found["majority"]
+    task = Task(name="sample", path="data/sample/mcq.jsonl", license="Apache-2.0")
+    for found in task_sets(task, ("kk", "ru", "en")):
+        described = found.described()
+        assert described["n"] == 50 and described["random"] == 0.25 and described["majority_macro_f1"] < described["majority"]
+
+
+def test_letters_passages_and_other_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    rows = [{"q": "What is red?", "passage": "Apples are red.", "choices": ["sky", "apples"], "answer": "B", "split": "test"}]
+    rows.append({**rows[0], "split": "train"})
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = load(path, ("en",), {"question": "q"}, {"split": "test"})["en"]  # a file of one language need not name it
+    assert len(found) == 1 and found[0].answer == 1
+    assert found[0].prompt == "Apples are red.\nQuestion: What is red?\nAnswer:"

@@ -115,7 +115,7 @@ def test_a_changed_file_makes_its_stages_stale(tmp_path: Path) -> None:
     chat.write_text("one")
     stage, named = Stage("one", "here:first", (), ("eval",), files=("eval",)), f"eval.tasks.0.path={chat}"
     recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [named])
-    assert list(_run(stage, named).files) == [chat.as_posix()]
+    assert list(_run(stage, named).files) == [chat.as_posix(), "data/sample/translation.jsonl"]  # the chat measures' own
     assert runner.state(stage, recipe)[0] == "done"
     chat.write_text("two")
     assert runner.state(stage, recipe) == ("stale", f"changed: {chat}")

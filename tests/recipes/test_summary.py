@@ -35,11 +35,11 @@ def test_the_table_of_models_is_whole_at_80_columns() -> None:
     accuracy = {"acc": 0.24, "acc_interval": [0.14, 0.38]}
     languages = ("kk", "ru", "en")
     row = {"bits_per_byte": dict.fromkeys(languages, 1.765), "tokens_per_second": 186_657, "bytes": 214_696_248}
-    tasks = {f"sample_mcq_{language}": {"random": 0.25} for language in languages}
+    tasks = {f"sample_mcq_{language}@2.1": {"random": 0.25} for language in languages}
     models = {"unigram": {**row, "bytes": None}, "gguf-Q4_K_M": {**row, "tasks": dict.fromkeys(tasks, accuracy)}}
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(_models({"models": models, "tasks": tasks}))
+        console.print(_models({"models": models, "tasks": {**tasks, "maths_en@1.1": {"baselines": {}}}}))
     text = capture.get()
     assert "…" not in text and "gguf-Q4_K_M" in text and "24 24 24" in text and "186,657" in text and "214.7" in text
     assert "chance 25, +-12" in text

@@ -111,6 +111,13 @@ FACTS: dict[str, dict[str, Any]] = {
 }
 
 
+CHAT_FIGURES = {
+    "translation": {"kk-ru": {"chrf": 33.25, "chrf_interval": [30.5, 36.5]}},
+    "stop_rate": {"all": 0.98, "all_interval": [0.95, 0.99], "kk": 0.97, "kk_interval": [0.9, 0.99]},
+    "answer_language": {"kk": {"n": 9, "too_short": 1}},
+}
+
+
 def _fill(folder: Path, stage: str) -> None:
     if stage.startswith("pretrain"):
         phase = int(stage[-1])
@@ -134,10 +141,22 @@ def _fill(folder: Path, stage: str) -> None:
         write_rows(folder / "metrics.jsonl", [*({"step": step, "loss": 2 / step} for step in (1, 2, 3)), {"step": 3, "heldout_loss": 0.7}])
     elif stage == "eval":
         task = {"acc": 0.3, "acc_interval": [0.191, 0.438], "acc_norm": 0.34, "macro_f1": 0.29, "most_frequent_guess": 0.97}
-        models = {"unigram": {"bits_per_byte": BITS}, "phase2": {"bits_per_byte": BITS, "tasks": {"mcq_kk": task}, "bytes": 14696248}}
+        task |= {"beats_constant": False, "decontamination": "removed from training"}
+        models: dict[str, Any] = {
+            "unigram": {"bits_per_byte": BITS},
+            "phase2": {"bits_per_byte": BITS, "tasks": {"mcq_kk": task}, "bytes": 14696248},
+        }
         write_json(
             folder / "results.json",
-            {"models": models, "tasks": {"mcq_kk": {"n": 50, "random": 0.25, "majority": 0.28, "majority_macro_f1": 0.11}}},
+            {
+                "models": models
+                | {"sft": {"bits_per_byte": BITS, "chat": CHAT_FIGURES, "tasks": {"maths_en": {"exact_match": 0.25, "n": 4}}}},
+                "tasks": {
+                    "mcq_kk": {"n": 50, "random": 0.25, "majority": 0.28, "majority_macro_f1": 0.11},
+                    "maths_en": {"kind": "maths", "n": 4, "baselines": {"constant": {"exact_match": 0.125}}},
+                },
+                "chat": {"baselines": {"translation": {"kk-ru": {"copy": {"chrf": 21.5}}}}},
+            },
         )
         answers = [
             ("phase2", "continuation", f"дала {EVIL}", False),
@@ -252,6 +271,17 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     assert set(CHARTS) <= set(drawn) and len(drawn) == page.count("<svg")
     assert page.count("<polyline") >= 2 + 3 + 3 + 2 + 1 + 2 + 1
     assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
+
+
+def test_tasks_chat_measures_and_the_suite_stand_in_the_page(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    models = {
+        f"phase1-step{step:07d}": {"tasks": {"held_kk@1.1": {"bits_per_byte": bits, "n": 9}}} for step, bits in ((400, 2.5), (800, 2))
+    }
+    write_json(inputs["eval"].parent / "suite/results.json", {"models": models, "tasks": {"held_kk@1.1": {"kind": "bits_per_byte"}}})
+    _, page = _report(tmp_path, inputs)
+    said = ("phase2 (no better than a constant answer)", "decontamination: removed from training", "baseline: copy", "21.5")
+    said += ("33.25", "98.0 %", "0.125", "Suite: held_kk@1.1 over training", "phase1-step0000800")
+    assert [words for words in said if words not in page] == []
 
 
 def test_before_and_after_of_an_optimisation_and_what_the_run_took(tmp_path: Path, inputs: dict[str, Path], measured: Path) -> None:

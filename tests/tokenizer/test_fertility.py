@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from kishi.errors import ArtefactError, ParityError
 from kishi.manifest import sha256_file
+from kishi.plot import bars, lines
 from recipes.loading import load_recipe
 from recipes.schema_pretrain import Model
 from tokenizer import compare as command
@@ -21,7 +22,6 @@ from tokenizer.encoder import HuggingFace
 from tokenizer.fertility import check_same_ids, exact_round_trips, flops_per_token, measure
 from tokenizer.page import pieces, write_page
 from tokenizer.peers import PEERS, load_peers, load_tokenizer
-from tokenizer.plot import bars, lines
 
 
 class Letters:
