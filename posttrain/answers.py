@@ -17,10 +17,19 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """Text without special tokens; `stopped` when the last token is the end of the turn."""
+    """Text without special tokens; `stopped` when the last token is the end of the turn; `tokens` before it."""
 
     text: str
     stopped: bool
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Over many prompts: share of answers that end their turn, and their mean length in tokens."""
+
+    stop_rate: float
+    tokens: float
 
 
 def stops(tokenizer: Any) -> list[int]:
@@ -55,15 +64,23 @@ def _read(tokenizer: Any, ids: list[int]) -> Answer:
     ends = stops(tokenizer)
     end = next((place for place, token in enumerate(ids) if token in ends), None)
     stopped = end is not None and ids[end] == ends[0]
-    return Answer(tokenizer.decode(ids[:end], skip_special_tokens=True), stopped)
+    return Answer(tokenizer.decode(ids[:end], skip_special_tokens=True), stopped, len(ids[:end]))
+
+
+def of_prompts(model: Any, tokenizer: Any, prompts: Sequence[Messages]) -> Answered | None:
+    """Of the greedy answers to the first prompts; None without prompts."""
+    asked = prompts[:MOST_PROMPTS]
+    if not asked:
+        return None
+    found = answers(model, tokenizer, asked)
+    stopped, tokens = sum(answer.stopped for answer in found), sum(answer.tokens for answer in found)
+    return Answered(round(stopped / len(asked), 4), round(tokens / len(asked), 2))
 
 
 def stop_rate(model: Any, tokenizer: Any, prompts: Sequence[Messages]) -> float | None:
     """Share of prompts after which the model ends its turn by itself; None without prompts."""
-    asked = prompts[:MOST_PROMPTS]
-    if not asked:
-        return None
-    return round(sum(answer.stopped for answer in answers(model, tokenizer, asked)) / len(asked), 4)
+    found = of_prompts(model, tokenizer, prompts)
+    return found.stop_rate if found else None
 
 
 def samples(model: Any, tokenizer: Any, prompts: dict[Any, str]) -> list[dict[str, Any]]:

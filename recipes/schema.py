@@ -12,7 +12,7 @@ from kishi.languages import Language
 from kishi.special_tokens import COUNT as SPECIAL_COUNT
 from recipes.schema_data import Data
 from recipes.schema_eval import Evaluation
-from recipes.schema_posttrain import Dpo, Sft
+from recipes.schema_posttrain import Dpo, Grpo, Reward, Sft
 from recipes.schema_pretrain import Base, Model, Pretrain, Tokenizer
 from recipes.schema_quantize import Gguf
 from recipes.section import Section, Tier
@@ -30,6 +30,8 @@ class Recipe(Section):
     pretrain: Pretrain
     sft: Sft
     dpo: Dpo
+    grpo: Grpo | None = None
+    reward: Reward | None = None
     gguf: Gguf = Gguf()
     eval: Evaluation
 
