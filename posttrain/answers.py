@@ -48,12 +48,25 @@ def answers(model: Any, tokenizer: Any, conversations: Sequence[Messages], most:
     return found
 
 
-def _batch(model: Any, tokenizer: Any, conversations: list[Messages], most: int) -> list[Answer]:
+@torch.no_grad()
+def sampled(model: Any, tokenizer: Any, conversations: Sequence[Messages], count: int, temperature: float, seed: int) -> list[list[Answer]]:
+    """`count` random answers to each conversation, at most ANSWER_TOKENS long; the same for the same seed and device."""
+    model.eval()
+    torch.manual_seed(seed)
+    repeated = [turns for turns in conversations for _ in range(count)]
+    found: list[Answer] = []
+    for start in range(0, len(repeated), BATCH):
+        part = repeated[start : start + BATCH]
+        found += _batch(model, tokenizer, part, ANSWER_TOKENS, do_sample=True, temperature=temperature, top_k=0, top_p=1.0)
+    return [found[start : start + count] for start in range(0, len(found), count)]
+
+
+def _batch(model: Any, tokenizer: Any, conversations: list[Messages], most: int, **how: Any) -> list[Answer]:
     texts = [tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) for turns in conversations]
     given = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt").to(model.device)
     out = model.generate(
-        input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=most, do_sample=False,
-        eos_token_id=stops(tokenizer), pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=most,
+        **(how or {"do_sample": False}), eos_token_id=stops(tokenizer), pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
     )  # fmt: skip
     new = out[:, given["input_ids"].shape[1] :].tolist()
     rooms = [max(1, model.config.max_position_embeddings - int(length)) for length in given["attention_mask"].sum(1)]

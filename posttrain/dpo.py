@@ -100,7 +100,7 @@ def _kto(job: Job, model: Any, tokenizer: Any, train: list[Any], limit: int) -> 
 
 
 def _train_and_measure(trainer: Any, job: Job, heldout: Any) -> tuple[int, dict[str, Any] | None]:
-    """(steps, measures after training with those before it under `before`; None without held-out pairs and in all but the first process)."""
+    """(steps, measures after training with those before it under `before`; None without held-out pairs, and in other processes)."""
     from posttrain import preferences, training
 
     if heldout is None or not is_main():

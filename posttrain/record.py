@@ -54,6 +54,7 @@ class Recorder(TrainerCallback):
         self.clock = time.monotonic()
 
     def _step(self, state: Any, row: dict[str, Any]) -> None:
+        row.setdefault("tokens", self.tokens)
         seconds = max(time.monotonic() - self.clock, 1e-6)
         speed = round((row["tokens"] - self.tokens) / seconds)
         self.tokens = row["tokens"]

@@ -19,7 +19,7 @@ from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
-from recipes.stages import NAMES, Stage, chain
+from recipes.stages import FROM_BASE, FROM_SCRATCH, NAMES, Stage, chain
 from recipes.summary import print_summary
 
 _CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the overlay, e.g. hw.gpu_hour_price=2.5"
@@ -81,7 +81,8 @@ def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stag
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:
-        raise RecipeError(f"{name} is a stage of recipes with a `base` only", where="command line", fix=f"one of: {', '.join(stages)}")
+        needed = next((stage.name for stage in (*FROM_SCRATCH, *FROM_BASE) if stage.name == name and stage.optional), "base")
+        raise RecipeError(f"{name} is a stage of recipes with a `{needed}` only", where="command line", fix=f"one of: {', '.join(stages)}")
     return [stages[name]]
 
 

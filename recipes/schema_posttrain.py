@@ -24,16 +24,16 @@ class Training(Section):
 
     batch_size: Positive = Field(description="examples in one step, on any hardware")
     learning_rate: float = Field(gt=0)
-    max_length: Positive = Field(description="tokens; longer examples are left out and counted (the model's context is a limit too)")
     lora: Lora | None = Field(None, description="default: train all weights")
 
 
 class Finetune(Training):
-    """What SFT, DPO and the reward model share."""
+    """What SFT and DPO share."""
 
     path: str = Field(min_length=1, description="JSON Lines in TRL's conversational format")
     license: str = Field(min_length=1)
     epochs: float = Field(gt=0)
+    max_length: Positive = Field(description="tokens; longer examples are left out and counted (the model's context is a limit too)")
     heldout: Share = 0.1
 
 
@@ -78,9 +78,13 @@ class Dpo(Finetune):
         return self
 
 
-class Reward(Finetune):
-    """A model that gives an answer a number, from the SFT model and pairs (Bradley-Terry, arXiv 2203.02155)."""
+class Reward(Training):
+    """A model that gives an answer a number, from the SFT model and the pairs of `dpo` (Bradley-Terry, arXiv 2203.02155).
 
+    The pairs are split as for DPO, so that what is held out is new to both.
+    """
+
+    epochs: float = Field(gt=0)
     center: float = Field(0.01, ge=0, description="pulls the mean score of a pair to 0 (arXiv 2312.09244); 0: off")
     prompts: Annotated[int, Field(ge=0)] = Field(64, description="held-out prompts on which SFT and DPO answers are compared, at most")
     best_of: Positive = Field(4, description="samples from which the best is taken, for best-of-n against one sample; 1: off")

@@ -19,6 +19,7 @@ class Stage:
     sections: tuple[str, ...]
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
+    optional: bool = False  # in the chain only where the recipe has a section of its name
     folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
@@ -40,6 +41,8 @@ _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
 _AFTER_EXPORT = (
     Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
     Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
+    Stage("grpo", "posttrain.grpo:run", ("dpo",), ("grpo", "eval"), optional=True),
+    Stage("reward", "posttrain.reward:run", ("sft", "dpo"), ("reward", "dpo"), files=("dpo",), optional=True),
     Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
     Stage(
         "eval",
@@ -80,7 +83,8 @@ FROM_BASE: tuple[Stage, ...] = (
 
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    stages = FROM_BASE if recipe.base else FROM_SCRATCH
+    possible = FROM_BASE if recipe.base else FROM_SCRATCH
+    stages = [stage for stage in possible if not stage.optional or getattr(recipe, stage.name)]
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
     )
