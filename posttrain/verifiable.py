@@ -29,11 +29,10 @@ _FORMAT: dict[Language, str] = {
     "en": "Write a numbered list of {n} lines and nothing else: {thing}.",
 }
 _QUESTIONS: dict[Language, tuple[str, ...]] = {
-    "kk": ("Қыста ауа райы қандай?", "Кітап не үшін керек?", "Таңертең не істейсің?", "Дос деген кім?", "Су не үшін керек?", "Ауылда не бар?"),
-    "ru": ("Какая погода зимой?", "Зачем нужны книги?", "Что ты делаешь утром?", "Кто такой друг?", "Зачем нужна вода?", "Что есть в деревне?"),
-    "en": ("What is winter like?", "What are books for?", "What do you do in the morning?", "Who is a friend?", "What is water for?",
-           "What is there in a village?"),
-}  # fmt: skip
+    "kk": ("Қыста ауа райы қандай?", "Кітап не үшін керек?", "Таңертең не істейсің?", "Дос деген кім?", "Су не үшін керек?"),
+    "ru": ("Какая погода зимой?", "Зачем нужны книги?", "Что ты делаешь утром?", "Кто такой друг?", "Зачем нужна вода?"),
+    "en": ("What is winter like?", "What are books for?", "What do you do in the morning?", "Who is a friend?", "What is water for?"),
+}
 _IN: dict[Language, dict[Language, str]] = {
     "kk": {"kk": "Қазақша жауап бер.", "ru": "Орысша жауап бер.", "en": "Ағылшынша жауап бер."},
     "ru": {"kk": "Ответь по-казахски.", "ru": "Ответь по-русски.", "en": "Ответь по-английски."},
@@ -57,7 +56,7 @@ class Task:
 
 
 def make(kinds: Sequence[TaskKind], languages: Sequence[Language], count: int, seed: int, leave_out: Sequence[Task] = ()) -> list[Task]:
-    """`count` different tasks in a random order, kinds and languages in turn; fewer where there are no more. None of `leave_out`'s prompts."""
+    """`count` different tasks in a random order, kinds and languages in turn; fewer where there are no more. None is of `leave_out`."""
     generator, seen = random.Random(seed), {task.prompt for task in leave_out}
     places = [(kind, language) for kind in kinds for language in languages]
     made: list[Task] = []
@@ -108,7 +107,7 @@ def in_language(kind: str, wanted: str, text: str) -> float | None:
 def language_of(text: str) -> Language | None:
     """By letters alone: Latin is English, Cyrillic with Kazakh's own letters is Kazakh, other Cyrillic Russian; None below four letters.
 
-    A rough rule: it is right for sentences, and cannot be wrong in a way that a model could use other than by writing the script asked for.
+    A rough rule, right for sentences. It says nothing about sense: a model can please it with letters alone.
     """
     letters = [letter for letter in text.lower() if letter.isalpha()]
     latin, cyrillic = sum("a" <= letter <= "z" for letter in letters), sum("а" <= letter <= "ӿ" or letter == "ё" for letter in letters)

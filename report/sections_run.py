@@ -5,11 +5,14 @@ import yaml
 from report.collect import STAGES, Run
 from report.view import NOT_RUN, Code, Section, Table, dig, duration, number, percent, size, table_of
 
+OPTIONAL = ("grpo", "reward")  # in the chain only where the recipe has a section of the name
+
 
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
     section = Section("summary", "Summary")
-    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in STAGES]
+    stages = [stage for stage in STAGES if stage not in OPTIONAL or getattr(run.recipe, stage)]
+    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in stages]
     section.add(Table("What was made and measured", ["stage", "result", "time"], rows))
     return section
 
@@ -45,6 +48,10 @@ def _finished(stage: str, run: Run) -> str:
         return f"held-out loss {number(dig(facts, 'heldout_loss', 'before'))} → {number(dig(facts, 'heldout_loss', 'after'))}"
     if stage == "dpo":
         return f"preference accuracy {percent(dig(facts, 'heldout', 'accuracy'))}"
+    if stage == "grpo":
+        return ", ".join(f"{name} {percent(dig(facts, 'heldout', name))}" for name in ("right", "obeyed", "in_language", "ended"))
+    if stage == "reward":
+        return f"held-out pairs in the right order: {percent(dig(facts, 'heldout', 'accuracy'))}"
     if stage == "gguf":
         return ", ".join(f"{kind} {size(dig(row, 'bytes'))}" for kind, row in table_of(facts.get("types")).items()) or "files made"
     models = table_of(dig(run.value("eval", "results.json"), "models"))

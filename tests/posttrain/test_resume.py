@@ -1,4 +1,4 @@
-"""SFT and DPO killed at several moments and run again end with the same weights, byte for byte, as an undisturbed run."""
+"""The chat stages killed at several moments and run again end with the same weights, byte for byte, as an undisturbed run."""
 
 import json
 import os
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = Path(__file__).with_name("chat_runs.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-UNTIMED = ("step", "loss", "heldout_loss", "learning_rate", "gradient_norm", "tokens", "accuracy", "margin")
+UNTIMED = ("step", "loss", "heldout_loss", "heldout_margin", "learning_rate", "gradient_norm", "tokens", "accuracy", "margin")
 FATES = [("die-after", 1), ("die-while-saving", 2), ("die-after-training", 0), ("stop-after", 1)]
-STAGES = ("sft", "dpo")
+STAGES = ("sft", "dpo", "reward")
 
 
 @pytest.fixture(scope="module")
