@@ -58,7 +58,7 @@ class Task:
 def make(kinds: Sequence[TaskKind], languages: Sequence[Language], count: int, seed: int, leave_out: Sequence[Task] = ()) -> list[Task]:
     """`count` different tasks in a random order, kinds and languages in turn; fewer where there are no more. None is of `leave_out`."""
     generator, seen = random.Random(seed), {task.prompt for task in leave_out}
-    places = [(kind, language) for kind in kinds for language in languages]
+    places = [(kind, language) for language in languages for kind in kinds]
     made: list[Task] = []
     for attempt in range(count * 50):
         if len(made) == count:
