@@ -11,7 +11,7 @@ from recipes.job import Job
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`, `metrics.jsonl` and `samples.jsonl`; facts hold preference measures on held-out pairs before and after."""
-    return launch.run(job, "posttrain.dpo:train")
+    return launch.run(job, "posttrain.dpo:train", job.recipe.dpo.batch_size)
 
 
 def train(job: Job) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from recipes.job import Job
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`, `metrics.jsonl` and `samples.jsonl`; facts hold the checks on tasks that were not trained on, before and after."""
-    return launch.run(job, "posttrain.grpo:train")
+    assert job.recipe.grpo is not None  # the stage is in the chain only where the recipe has the section
+    return launch.run(job, "posttrain.grpo:train", job.recipe.grpo.batch_size)
 
 
 def train(job: Job) -> dict[str, Any]:

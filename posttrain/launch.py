@@ -25,11 +25,12 @@ STEP_LINE = r"step (\d+)/(\d+)  (.*)"  # what the first worker says of a step
 _TAIL = 400
 
 
-def run(job: Job, function: str) -> Facts:
+def run(job: Job, function: str, batch: int) -> Facts:
     """The facts of `function` ("module:name", takes the job), called in every process; those of the first count.
 
-    Raises KishiError with the words of the process that failed first.
+    Raises KishiError with the words of the process that failed first, or at once when the processes cannot share `batch` evenly.
     """
+    share_of(batch, job.hardware)
     if job.hardware.world_size == 1:
         return load(function)(job)
     (job.folder / failure.NOTE).unlink(missing_ok=True)

@@ -10,7 +10,8 @@ from recipes.job import Job
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/` (one number for a conversation), `metrics.jsonl` and `comparison.jsonl`; facts hold its measures on held-out pairs."""
-    return launch.run(job, "posttrain.reward:train")
+    assert job.recipe.reward is not None  # the stage is in the chain only where the recipe has the section
+    return launch.run(job, "posttrain.reward:train", job.recipe.reward.batch_size)
 
 
 def train(job: Job) -> dict[str, Any]:

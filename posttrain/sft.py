@@ -12,7 +12,7 @@ from recipes.job import Job
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`, `metrics.jsonl` and `samples.jsonl`; facts hold the held-out loss before and after, and the stop rate."""
-    return launch.run(job, "posttrain.sft:train")
+    return launch.run(job, "posttrain.sft:train", job.recipe.sft.batch_size)
 
 
 def train(job: Job) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def test_two_processes_give_the_losses_of_one(chat_runs: Path, monkeypatch: pyte
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     job = job_of(chat_runs, "all", "two", "cpu-2")
     job.folder.mkdir(parents=True)
-    facts = launch.run(job, "tests.posttrain.chat_runs:all_stages")
+    facts = launch.run(job, "tests.posttrain.chat_runs:all_stages", batch=4)
     for stage in STAGES:
         rows, alone = (
             [json.loads(line) for line in (f / "metrics.jsonl").read_text().splitlines()]
@@ -49,4 +49,4 @@ def test_a_workers_error_is_what_is_read(chat_runs: Path) -> None:
     job = job_of(chat_runs, "all", "failing", "cpu-2")
     job.folder.mkdir(parents=True)
     with pytest.raises(KishiError, match="no such thing"):
-        launch.run(job, "tests.posttrain.failing:train")
+        launch.run(job, "tests.posttrain.failing:train", batch=4)
