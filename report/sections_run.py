@@ -11,7 +11,7 @@ OPTIONAL = ("grpo", "reward")  # in the chain only where the recipe has a sectio
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
     section = Section("summary", "Summary")
-    stages = [stage for stage in STAGES if stage not in OPTIONAL or getattr(run.recipe, stage)]
+    stages = [stage for stage in STAGES if stage not in OPTIONAL or getattr(run.recipe, stage) or stage in run.manifests]
     rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in stages]
     section.add(Table("What was made and measured", ["stage", "result", "time"], rows))
     return section

@@ -21,7 +21,8 @@ from recipes.schema import Recipe
 from report.build import run
 from report.collect import STAGES
 
-RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")))
+GRPO = {"grpo": {"examples": 60, "batch_size": 8, "learning_rate": 1e-6}}  # off in the demo: with it, every stage is in the chain
+RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")) | GRPO)
 HARDWARE = Hardware.model_validate(yaml.safe_load(Path("nemo_configs/cpu.yaml").read_text(encoding="utf-8")))
 EVIL = '<script>console.error("ran")</script><img src=x onerror="console.error(1)">'
 BITS = {"kk": 1.7, "ru": 2.0, "en": 2.9}
@@ -290,7 +291,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 9 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert page.count("<svg") == 11 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
