@@ -7,7 +7,7 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf sft dpo grpo reward best-of-n gguf eval report chat check test test-slow lock
+.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf eval report chat check test test-slow lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
@@ -44,6 +44,8 @@ export-hf: ## Megatron checkpoint to Hugging Face, with parity
 	@$(RUN) export-hf $(ARGS)
 checkpoint-hf: ## any kept checkpoint to Hugging Face, while training goes on (ARGS="--phase 1 --step 4000")
 	@$(PYTHON_BIN) -m conversion.export_checkpoint $(RUN_FOLDER) $(ARGS)
+chat-data: ## conversations, preference pairs and tool calls: check, deduplicate, make, split
+	@$(RUN) chat-data $(ARGS)
 sft: ## supervised fine-tuning
 	@$(RUN) sft $(ARGS)
 dpo: ## preference optimisation
@@ -54,14 +56,16 @@ reward: ## recipes with a section of that name: a model that scores answers
 	@$(RUN) reward $(ARGS)
 best-of-n: ## several answers, the best first (ARGS="--prompt '...'")
 	@$(PYTHON_BIN) -m posttrain.best_of_n $(RUN_FOLDER) $(ARGS)
+tools: ## function calling (recipes with the section)
+	@$(RUN) tools $(ARGS)
 gguf: ## quantised files for llama.cpp
 	@$(RUN) gguf $(ARGS)
 eval: ## every model side by side
 	@$(RUN) eval $(ARGS)
 report: ## one HTML page
 	@$(RUN) report $(ARGS)
-chat: ## talk to the quantised model
-	@$(PYTHON_BIN) -m serve.chat $(GGUF)
+chat: ## talk to the quantised model (ARGS=--tools: it may call a calculator)
+	@$(PYTHON_BIN) -m serve.chat $(GGUF) $(ARGS)
 slurm: ## the chain as jobs on a cluster (slurm/cluster.env; STAGES="...": only these)
 	@slurm/chain.sh $(STAGES)
 check: setup-dev ## style, types, import contracts

@@ -18,13 +18,15 @@ from rich.console import Console
 
 from conversion.export_hf import convert
 from kishi import checkpoints, manifest
-from kishi.errors import ArtefactError, KishiError
+from kishi.command import command
+from kishi.errors import ArtefactError
 from recipes.schema import Recipe
 
 PLAN = ".plan.json"  # what the phase was started with (train/launch.py)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command
+def main(arguments: Sequence[str] | None = None) -> None:
     """Exit code: 0 done, 1 it could not be exported."""
     parser = argparse.ArgumentParser(prog="python -m conversion.export_checkpoint", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a recipe's stages, e.g. runs/kishi-tiny")
@@ -32,12 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--step", type=int, help="default: the newest whole checkpoint")
     parser.add_argument("--out", type=Path, help="default: RUN/checkpoints-hf/phaseN-step")
     options = parser.parse_args(arguments)
-    try:
-        export(options.run, options.phase, options.step, options.out)
-    except KishiError as error:
-        print(error.message(), file=sys.stderr)
-        return error.exit_code
-    return 0
+    export(options.run, options.phase, options.step, options.out)
 
 
 def export(run: Path, phase: int | None = None, step: int | None = None, out: Path | None = None) -> Path:

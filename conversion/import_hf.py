@@ -17,7 +17,7 @@ from rich.console import Console
 
 from conversion import worker
 from conversion.export_hf import check_parity, parity_ids
-from kishi.errors import KishiError
+from kishi.command import command
 from kishi.hard_texts import hard_texts
 from kishi.jsonl import write_json
 from recipes.base import read_shape
@@ -48,7 +48,8 @@ def convert(folder: Path, out: Path, texts: Sequence[list[int]]) -> dict[str, An
     return parity
 
 
-def main() -> int:
+@command
+def main() -> None:
     """Command line."""
     from transformers import AutoTokenizer
 
@@ -56,15 +57,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(arguments.folder)
-        texts = [tokenizer(text, add_special_tokens=False).input_ids[:LENGTH] for text in hard_texts()]
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        print(json.dumps(convert(arguments.folder, arguments.out, [ids for ids in texts if ids]), indent=2))
-    except KishiError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    tokenizer: Any = AutoTokenizer.from_pretrained(arguments.folder)
+    texts = [tokenizer(text, add_special_tokens=False).input_ids[:LENGTH] for text in hard_texts()]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    print(json.dumps(convert(arguments.folder, arguments.out, [ids for ids in texts if ids]), indent=2))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from data_prep.evidence import Evidence
-from data_prep.reading import Rejected, rows
+from data_prep.reading import rows
 from data_prep.sources import Unit
 from kishi.jsonl import RowWriter
+from kishi.rows import Rejected
 
 
 class Collect(PipelineStep):  # type: ignore[misc]

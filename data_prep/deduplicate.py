@@ -17,9 +17,10 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupSignature
 from datatrove.utils.hashing import HashConfig
 
-from data_prep.document import Words, size, words_of
+from data_prep.document import Words, size
 from data_prep.evidence import CleaningStep, Evidence
-from data_prep.ngrams import hash_runs, word_hash
+from kishi.ngrams import hash_runs, word_hash
+from kishi.words import words_of
 
 SHINGLE_WORDS = 3
 BUCKETS, ROWS = 20, 6  # a pair of similarity 0.7 meets in some bucket with probability 0.92, of 0.8 with 0.998

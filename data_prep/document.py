@@ -5,15 +5,12 @@ tokenizer's sample is spread over; `origin`: the recipe's source; `group`: ties 
 the held-out split keeps them together; `faults`: what `corrupt.py` did to it (empty for real documents).
 """
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 from datatrove.data import Document
 from datatrove.utils.word_tokenizers import WordTokenizer
 
 PUBLISHED = ("lang", "source", "domain", "license", "tier")
-_WORD = re.compile(r"[^\W_]+")
 
 
 def make(row: dict[str, Any]) -> Document:
@@ -37,11 +34,6 @@ def size(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
-def words_of(text: str) -> list[str]:
-    """Words in lower case, without punctuation: the form in which texts are compared."""
-    return _WORD.findall(text.lower())
-
-
 class Words(WordTokenizer):  # type: ignore[misc]
     """White-space words for datatrove's filters, which would ask for Stanza or spaCy models otherwise."""
 
@@ -56,10 +48,3 @@ class Words(WordTokenizer):  # type: ignore[misc]
     def span_tokenize(self, text: str) -> list[tuple[int, int]]:
         """The whole text."""
         return [(0, len(text))]
-
-
-def shingles(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
-    """Runs of `length` words in a row; one shorter run when there are fewer words."""
-    if len(words) <= length:
-        return [tuple(words)] if words else []
-    return list(zip(*(words[i:] for i in range(length)), strict=False))

@@ -12,7 +12,7 @@ from datatrove.data import Document
 from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
 from datatrove.utils.text import PUNCTUATION_SET
 
-from data_prep.ngrams import hash_runs
+from kishi.ngrams import hash_runs
 
 
 class WordLimits(GopherQualityFilter):  # type: ignore[misc]

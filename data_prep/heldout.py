@@ -1,6 +1,5 @@
 """The held-out split: whole groups (one topic in all languages), kept from training to measure on, each tier apart."""
 
-import hashlib
 from pathlib import Path
 
 from datatrove.data import Document
@@ -8,6 +7,7 @@ from datatrove.data import Document
 from data_prep.document import as_row
 from data_prep.evidence import CleaningStep, Evidence
 from data_prep.shards import shard
+from kishi.draws import draw
 from kishi.jsonl import RowWriter
 
 FOLDERS = {"clean": "heldout", "dirty": "heldout-dirty"}  # by tier
@@ -38,9 +38,3 @@ class HoldOut(CleaningStep):
         for tier, writer in self._writers.items():
             evidence.notes[FOLDERS[tier]] = writer.count
             writer.close()
-
-
-def draw(name: str, seed: int) -> float:
-    """A number in [0, 1) that belongs to the name."""
-    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64

@@ -1,79 +1,22 @@
-"""Language identification with heliport (HeLI-OTS, character n-grams and words; the model is in the wheel), line by line.
+"""Language identification (`kishi/identification.py`), line by line.
 
 A document's language is what its source says, else what most of its text is in. Lines that surely are in another language are cut
 and kept as evidence; the document goes only when nothing of its language is left, or when it is in none of the recipe's languages.
 A whole document is judged more sharply than a line: kin of Kazakh that heliport's model lacks (Turkmen in Cyrillic, Tuvan) are near it
 line by line, but of 800 real Kazakh documents each was nearest to Kazakh.
-"Surely" is the distance in score by which the document's own language is behind the best guess: the distance to the second best
-guess would not do, since short Russian lines are often nearest to Bulgarian or Mari, with Russian close behind.
 """
 
-import re
 from collections import Counter
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from datatrove.data import Document
 
 from data_prep.evidence import CleaningStep, Evidence
+from kishi.identification import CYRILLIC, CYRILLIC_LETTER, can_be_told, identify, is_foreign, judge
 from recipes.schema_data import Filters
 
-_CODES = {"kaz": "kk", "rus": "ru", "eng": "en"}  # heliport answers in ISO 639-3
-_CYRILLIC = {"kk", "ru"}
-_CYRILLIC_LETTER = re.compile("[\u0400-\u052f\u1c80-\u1c8f]")
-MIN_LETTERS = 40  # a shorter line cannot be told
-_CANDIDATES = 20
 _WHOLE, _ENOUGH = 250, 5000  # characters: from where on a document is judged as a whole, and how much of it is asked
-_LETTERS = re.compile(r"[^\W\d_]+")
-_SOME_CYRILLIC = 0.2  # share of letters from which on the Latin ones are taken for names
-_FAR = 100.0  # the own language is not even among the candidates
-_NOT_PROSE = re.compile(r"[^\s/\\_=<>{}]*+[/\\_=<>{}]\S*+")  # addresses, paths, code
-
-
-@cache
-def _identifier() -> Any:
-    import heliport
-
-    return heliport.Identifier()
-
-
-def identify(text: str) -> dict[str, float]:
-    """Languages (kk, ru, en or ISO 639-3), the best first, with their distance in score behind the best one."""
-    found = _identifier().identify_topk_with_score(text.replace("\n", " "), _CANDIDATES)
-    return {_CODES.get(code, code): float(score - found[0][1]) for code, score in found}
-
-
-def _letters(text: str) -> int:
-    return sum(map(len, _LETTERS.findall(text)))
-
-
-def _can_be_told(line: str) -> bool:
-    return len(line) >= MIN_LETTERS and _letters(line) >= MIN_LETTERS
-
-
-def judge(text: str, own: str, margin: float) -> str | None:
-    """`own`, or the language that the text surely is in; None when it is too short to tell, or names and code rather than prose."""
-    if len(text) < MIN_LETTERS:
-        return None
-    prose = _NOT_PROSE.sub(" ", text)
-    letters = _letters(prose)
-    if letters < MIN_LETTERS:
-        return None
-    distances = identify(prose)
-    best = next(iter(distances))
-    if best == own or distances.get(own, _FAR) <= margin:
-        return own
-    if own in _CYRILLIC and _SOME_CYRILLIC < len(_CYRILLIC_LETTER.findall(prose)) / letters < 0.5:
-        return None  # product names inside a Cyrillic sentence do not make it English
-    return best
-
-
-def is_foreign(text: str, own: str, margin: float) -> str | None:
-    """The language that the text surely is in, when that is not `own`."""
-    found = judge(text, own, margin)
-    return None if found == own else found
 
 
 class Identify(CleaningStep):
@@ -122,7 +65,7 @@ class Identify(CleaningStep):
     def _main_language(self, lines: list[str], text: str) -> str:
         size = Counter[str]()
         for line in lines:
-            if _can_be_told(line) and (best := next(iter(identify(line)))) in self.languages:
+            if can_be_told(line) and (best := next(iter(identify(line)))) in self.languages:
                 size[best] += len(line)
         return size.most_common(1)[0][0] if size else next(iter(identify(text)), "")
 
@@ -135,7 +78,7 @@ class Identify(CleaningStep):
 
 def _spread(lines: list[str], foreign: list[str | None], own: str) -> list[str | None]:
     """Short lines between two foreign ones go with them, unless they are in the document's own script: headings, code, list items."""
-    told = [place for place, (line, code) in enumerate(zip(lines, foreign, strict=True)) if code or _can_be_told(line)]
+    told = [place for place, (line, code) in enumerate(zip(lines, foreign, strict=True)) if code or can_be_told(line)]
     result = list(foreign)
     for before, after in pairwise(told):
         if foreign[before] and foreign[after]:
@@ -146,5 +89,5 @@ def _spread(lines: list[str], foreign: list[str | None], own: str) -> list[str |
 
 
 def _has_own_script(line: str, own: str) -> bool:
-    cyrillic = _CYRILLIC_LETTER.search(line) is not None
-    return cyrillic if own in _CYRILLIC else not cyrillic and any(map(str.isalpha, line))
+    cyrillic = CYRILLIC_LETTER.search(line) is not None
+    return cyrillic if own in CYRILLIC else not cyrillic and any(map(str.isalpha, line))

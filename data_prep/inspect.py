@@ -17,26 +17,24 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from kishi.errors import ArtefactError, KishiError
+from kishi.command import command
+from kishi.errors import ArtefactError
 from kishi.jsonl import Row, read_rows
 
 _LETTERS = 700
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0, or 1 when there is nothing to show."""
     options = _parse(arguments)
     console = Console(highlight=False)
-    try:
-        folder = _folder(options.run)
-        if options.reasons:
-            console.print(_reasons(_matching(_removed(folder), options)))
-            return 0
-        rows = _kept(folder) if options.kept else _removed(folder)
-        return _show(console, _matching(rows, options), options)
-    except KishiError as error:
-        print(error.message(), file=sys.stderr)
-        return error.exit_code
+    folder = _folder(options.run)
+    if options.reasons:
+        console.print(_reasons(_matching(_removed(folder), options)))
+        return 0
+    rows = _kept(folder) if options.kept else _removed(folder)
+    return _show(console, _matching(rows, options), options)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -16,7 +16,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from data_prep.document import size, training_row
 from data_prep.evidence import CleaningStep, Evidence
-from data_prep.heldout import draw
+from kishi.draws import draw
 from kishi.errors import DataError
 from kishi.jsonl import RowWriter, read_rows, write_json
 from kishi.languages import Language

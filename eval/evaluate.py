@@ -12,12 +12,14 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from eval import held_out, kept_rows, measure, multiple_choice, same_tokenizer
+from eval import held_out, kept_rows, measure, multiple_choice, same_tokenizer, tool_calls
 from eval.measure import Examination, Measured
 from kishi.jsonl import write_json, write_rows
 from kishi.manifest import sha256_of
 from kishi.progress import track
 from recipes.job import Job
+
+TOOL_QUESTIONS = 120  # of the tools stage's held-out ones, for each GGUF file, with and without a grammar
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def _measures(job: Job, tokenizer: Tokenizer, test: Examination) -> dict[str, Ca
         "sft": partial(_hugging_face, "sft", job.inputs["sft"] / "model", job, test, chat=True),
         "dpo": partial(_hugging_face, "dpo", job.inputs["dpo"] / "model", job, test, chat=True),
     }
+    if job.recipe.tools:
+        measures["tools"] = partial(_hugging_face, "tools", job.inputs["tools"] / "model", job, test, chat=True)
     for kind in job.recipe.gguf.types:
         name = f"gguf-{kind}"
         measures[name] = partial(_gguf, name, job.inputs["gguf"] / f"model-{kind}.gguf", job, tokenizer, test)
@@ -115,5 +119,10 @@ def _gguf(name: str, path: Path, job: Job, tokenizer: Tokenizer, test: Examinati
         for text in (text for held in test.texts.values() for text in held.texts):
             tokenize(text)
         measured = measure.measure(name, GgufModel(model, tokenize, test.length), test)
+        if job.recipe.tools:
+            asked = tool_calls.load(job.inputs["tools"] / "data" / "heldout.jsonl", TOOL_QUESTIONS)
+            modes = {"free": False, "grammar": True}
+            tables = {mode: tool_calls.measure(tool_calls.of_gguf(model, constrained), asked)[0] for mode, constrained in modes.items()}
+            measured["row"]["tool_calls"] = tables
     measured["row"]["bytes"] = path.stat().st_size
     return measured

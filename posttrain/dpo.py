@@ -5,7 +5,6 @@ from typing import Any
 from kishi.jsonl import write_rows
 from kishi.rank import is_main
 from posttrain import launch
-from posttrain.chat_data import preference_fault
 from recipes.job import Job
 
 
@@ -22,7 +21,7 @@ def train(job: Job) -> dict[str, Any]:
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
     limit = min(section.max_length, model.config.max_position_embeddings)
-    data = examples.read(job, section, lengths.fitting(preference_fault, lengths.preference_forms, tokenizer, limit))
+    data = examples.read(job, "preference", lengths.fitting(lengths.preference_forms, tokenizer, limit))
     heldout = pairs.tokenised(tokenizer, data.heldout)
     prompts = [pair["prompt"] for pair in data.heldout]
     trainer = (_kto if section.method == "kto" else _dpo)(job, model, tokenizer, data.train, limit)
@@ -37,7 +36,6 @@ def train(job: Job) -> dict[str, Any]:
     answered = answers.of_prompts(model, tokenizer, prompts)
     return {
         **data.facts,
-        "license": section.license,
         "max_length": limit,
         "method": section.method,
         "loss": section.loss if section.method == "dpo" else "kto",

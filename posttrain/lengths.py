@@ -7,15 +7,13 @@ from jinja2.exceptions import TemplateError
 from posttrain.chat_data import Check, Example
 
 
-def fitting(check: Check, forms: Any, tokenizer: Any, limit: int) -> Check:
-    """`check`, and then whether the chat template takes the example and it has at most `limit` tokens.
+def fitting(forms: Any, tokenizer: Any, limit: int) -> Check:
+    """Whether the chat template takes the example and it has at most `limit` tokens.
 
     `forms` gives the lists of messages that the example will be trained on: one of a conversation, two of a preference pair.
     """
 
     def checked(example: Example) -> str | None:
-        if fault := check(example):
-            return fault
         try:
             tokens = max(token_count(tokenizer, messages) for messages in forms(example))
         except TemplateError as error:

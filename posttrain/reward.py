@@ -4,7 +4,7 @@ from typing import Any
 
 from kishi.rank import is_main
 from posttrain import launch
-from posttrain.chat_data import Example, preference_fault
+from posttrain.chat_data import Example
 from recipes.job import Job
 
 
@@ -18,12 +18,12 @@ def train(job: Job) -> dict[str, Any]:
     """The same in one of the processes; empty facts in all but the first."""
     from posttrain import adapters, examples, lengths, model_folder, pairs, reward_measures, training
 
-    source, section, preference = job.inputs["sft"] / "model", job.recipe.reward, job.recipe.dpo
+    source, section = job.inputs["sft"] / "model", job.recipe.reward
     assert section is not None  # the stage is in the chain only where the recipe has the section
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load_scorer(source, job.recipe.seed)
-    limit = min(preference.max_length, model.config.max_position_embeddings)
-    data = examples.read(job, preference, lengths.fitting(preference_fault, lengths.preference_forms, tokenizer, limit))
+    limit = min(job.recipe.dpo.max_length, model.config.max_position_embeddings)
+    data = examples.read(job, "preference", lengths.fitting(lengths.preference_forms, tokenizer, limit))
     trainer = _trainer(job, model, tokenizer, data.train, limit)
 
     def measure() -> dict[str, Any]:
@@ -43,7 +43,6 @@ def train(job: Job) -> dict[str, Any]:
     model_folder.save_scorer(model, source, job.folder / "model")
     return {
         **data.facts,
-        "license": preference.license,
         "max_length": limit,
         "heldout": heldout,
         "comparison": _comparison(job, model, tokenizer, data.heldout),

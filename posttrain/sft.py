@@ -6,7 +6,7 @@ from kishi.jsonl import write_rows
 from kishi.rank import is_main
 from kishi.special_tokens import TURN_END
 from posttrain import launch
-from posttrain.chat_data import Example, conversation_fault
+from posttrain.chat_data import Example
 from recipes.job import Job
 
 
@@ -23,8 +23,7 @@ def train(job: Job) -> dict[str, Any]:
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
     limit = min(section.max_length, model.config.max_position_embeddings)
-    check = lengths.fitting(conversation_fault, lengths.conversation_forms, tokenizer, limit)
-    data = examples.read(job, section, check)
+    data = examples.read(job, "sft", lengths.fitting(lengths.conversation_forms, tokenizer, limit))
     rows, heldout = (conversations.tokenised(tokenizer, part) for part in (data.train, data.heldout))
     conversations.check_labels([*rows, *heldout], tokenizer.convert_tokens_to_ids(TURN_END))
     trainer = _trainer(job, model, tokenizer, rows, limit)
@@ -43,7 +42,6 @@ def train(job: Job) -> dict[str, Any]:
     write_rows(job.folder / "samples.jsonl", answers.samples(model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
         **data.facts,
-        "license": section.license,
         "max_length": limit,
         "heldout_loss": {"before": before.get("heldout_loss"), "after": after.get("heldout_loss")},
         "heldout_loss_by_language": {"before": before.get("heldout_loss_by_language"), "after": after.get("heldout_loss_by_language")},

@@ -73,7 +73,7 @@ def _reference_tokenizer(model: Path) -> tuple[Tokenize, int]:
 
 def run(job: Job) -> dict[str, Any]:
     """See docs/artefacts.md. Raises ParityError when the files are not the model they come from; none is kept then."""
-    model = job.inputs["dpo"] / "model"
+    model = job.final_model
     texts = parity.heldout_texts(job.inputs["data"], job.recipe.languages)
     files = make_files(job, model)
     try:

@@ -21,3 +21,8 @@ class Job:
     hardware: Hardware
     folder: Path
     inputs: Mapping[str, Path]
+
+    @property
+    def final_model(self) -> Path:
+        """The folder of the chat model that is quantised: that of the tools stage where the recipe has one, else of DPO."""
+        return (self.inputs["tools"] if "tools" in self.inputs else self.inputs["dpo"]) / "model"

@@ -11,20 +11,28 @@ from pathlib import Path
 
 from kishi import manifest
 from recipes.schema import Recipe
+from recipes.schema_chat import TRAINED
 
 HASHED_BYTES = 64 * 10**6
 MISSING = "missing"
 
 
 def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
-    """The paths in these parts of a recipe: "base", "data", "eval", "sft" or "dpo". They need not exist."""
+    """The paths in these parts of a recipe: "base", "data", "eval", "chat" (all of it) or "compared" (its examples, not the text that
+    examples are made of). They need not exist.
+    """
     paths: list[Path] = [Path(recipe.base.path)] if "base" in parts and recipe.base and recipe.base.path else []
     if "data" in parts:
         folder = Path(recipe.data.folder or ".")
         paths += [folder / source.path for source in recipe.data.sources if source.path]
         paths += [Path(source.hub.dataset) for source in recipe.data.sources if source.hub and not source.hub.revision]
     paths += [Path(task.path) for task in recipe.eval.tasks if "eval" in parts]
-    paths += [Path(section.path) for name, section in (("sft", recipe.sft), ("dpo", recipe.dpo)) if name in parts]
+    if "chat" in parts:
+        paths += [path for source in recipe.chat.sources if (path := recipe.chat.file_of(source))]
+        paths += [Path(source.hub.dataset) for source in recipe.chat.sources if source.hub and not source.hub.revision]
+        paths += map(Path, recipe.chat.against)
+    if "compared" in parts and recipe.chat.heldout:
+        paths += [path for source in recipe.chat.sources if source.kind in TRAINED and (path := recipe.chat.file_of(source))]
     return paths
 
 

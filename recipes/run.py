@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from kishi.errors import KishiError, RecipeError
-from kishi.full_disk import is_full_disk
+from kishi.command import command
+from kishi.errors import RecipeError
 from kishi.processes import take_forks_along
 from kishi.signals import end_on_stop
 from recipes.estimate import ASSUMED_MFU, estimate, micro_batch_of
@@ -19,32 +19,21 @@ from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
-from recipes.stages import FROM_BASE, FROM_SCRATCH, NAMES, Stage, chain
+from recipes.stages import NAMES, Stage, chain
 from recipes.summary import print_summary
 
 _CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the overlay, e.g. hw.gpu_hour_price=2.5"
 COMMANDS = ("all", "status", "pretrain", *NAMES)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a stage could not go on, 2 wrong recipe or command line, 75 stopped by a signal (docs/slurm.md)."""
-    try:
-        options = _parse(arguments)
-        changes, hardware_changes = split_changes(options.set)
-        recipe = load_recipe(options.recipe, changes)
-        hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
-        return _execute(options, recipe, hardware)
-    except KishiError as error:
-        print(error.message(), file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if not is_full_disk(error):
-            raise
-        print(f"the disk is full: {error}\n  -> free some space and run the same command again; finished stages are kept", file=sys.stderr)
-        return 1
+    options = _parse(arguments)
+    changes, hardware_changes = split_changes(options.set)
+    recipe = load_recipe(options.recipe, changes)
+    hardware = load_hardware(options.hw or default_overlay(), hardware_changes)
+    return _execute(options, recipe, hardware)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -81,8 +70,9 @@ def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stag
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:
-        needed = next((stage.name for stage in (*FROM_SCRATCH, *FROM_BASE) if stage.name == name and stage.optional), "base")
-        raise RecipeError(f"{name} is a stage of recipes with a `{needed}` only", where="command line", fix=f"one of: {', '.join(stages)}")
+        raise RecipeError(
+            f"{name} is no stage of this recipe, which lacks the section for it", where="command line", fix=f"one of: {', '.join(stages)}"
+        )
     return [stages[name]]
 
 

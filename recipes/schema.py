@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 
 from kishi.languages import Language
 from kishi.special_tokens import COUNT as SPECIAL_COUNT
+from recipes.schema_chat import Chat
 from recipes.schema_data import Data
 from recipes.schema_eval import Evaluation
-from recipes.schema_posttrain import Dpo, Grpo, Reward, Sft
+from recipes.schema_posttrain import Dpo, Grpo, Reward, Sft, Tools
 from recipes.schema_pretrain import Base, Model, Pretrain, Tokenizer
 from recipes.schema_quantize import Gguf
 from recipes.section import Section, Tier
@@ -28,21 +29,25 @@ class Recipe(Section):
     tokenizer: Tokenizer
     model: Model | None = Field(None, description="left out with `base`, whose own shape it has")
     pretrain: Pretrain
+    chat: Chat
     sft: Sft
     dpo: Dpo
     grpo: Grpo | None = None
     reward: Reward | None = None
+    tools: Tools | None = Field(None, description="left out: no function calling, the DPO model is the final one")
     gguf: Gguf = Gguf()
     eval: Evaluation
 
     def part(self, dotted: str) -> Any:
-        """What stands at a place, as in a JSON file: `eval.tasks` is the `tasks` of `eval`. Raises KeyError.
+        """What stands at a place, as in a JSON file: `eval.tasks` is the `tasks` of `eval`; of a list, what all its items have there.
+
+        Raises KeyError.
 
         Left out is what only watches pretraining: a part decides what a stage makes.
         """
         value: Any = self.model_dump(mode="json", exclude={"pretrain": Pretrain.WATCHING})
         for key in dotted.split("."):
-            value = value[key]
+            value = [item[key] for item in value] if isinstance(value, list) else value[key]
         return value
 
     @property
@@ -56,6 +61,19 @@ class Recipe(Section):
             raise ValueError("give either model (its shape, trained from scratch) or base (a model to go on from)")
         if self.base is None and self.tokenizer.vocab_size >= 65_500:
             raise ValueError(f"tokenizer.vocab_size: below 65500, where an id fits two bytes (got {self.tokenizer.vocab_size})")
+        return self
+
+    @model_validator(mode="after")
+    def _chat_data_is_there(self) -> Self:
+        kinds = {source.kind for source in self.chat.sources}
+        if not kinds & {"sft", "parallel", "titles"}:
+            raise ValueError("chat.sources: none of kind sft, parallel or titles, which sft is trained on")
+        if "preference" not in kinds and not self.chat.make.pairs:
+            raise ValueError("chat.sources: none of kind preference, which dpo is trained on (and chat.make.pairs is 0)")
+        corpora = {source.name for source in self.data.sources}
+        for source in self.chat.sources:
+            if source.corpus and source.corpus not in corpora:
+                raise ValueError(f"chat.sources: {source.name}: no source {source.corpus} in data.sources ({', '.join(sorted(corpora))})")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The recipe's parts after pretraining: chat data and what is trained on it."""
+"""The recipe's parts after pretraining: what is trained on the examples of `chat` (schema_chat.py)."""
 
 from typing import Annotated, Literal, Self
 
@@ -30,11 +30,8 @@ class Training(Section):
 class Finetune(Training):
     """What SFT and DPO share."""
 
-    path: str = Field(min_length=1, description="JSON Lines in TRL's conversational format")
-    license: str = Field(min_length=1)
     epochs: float = Field(gt=0)
     max_length: Positive = Field(description="tokens; longer examples are left out and counted (the model's context is a limit too)")
-    heldout: Share = 0.1
 
 
 class Sft(Finetune):
@@ -81,7 +78,7 @@ class Dpo(Finetune):
 class Reward(Training):
     """A model that gives an answer a number, from the SFT model and the pairs of `dpo` (Bradley-Terry, arXiv 2203.02155).
 
-    The pairs are split as for DPO, so that what is held out is new to both.
+    What is held out from it is held out from DPO too.
     """
 
     epochs: float = Field(gt=0)
@@ -110,3 +107,20 @@ class Grpo(Training):
         if self.batch_size % self.generations:
             raise ValueError(f"batch_size ({self.batch_size} answers) must be a multiple of generations ({self.generations})")
         return self
+
+
+class Tools(Finetune):
+    """Function calling, from the DPO model: conversations made from templates (posttrain/tool_data), and those of the chat sources.
+
+    Its model is the final one. What it is measured on is made too, with templates and with tools that are not trained on.
+    """
+
+    examples: Positive = Field(3000, description="made to train on, in each language")
+    heldout_examples: int = Field(
+        150, ge=6, description="made to measure on, in each language; a third of them with tools never trained on"
+    )
+    replay: float = Field(
+        0.3, ge=0, lt=1, description="share of the training examples that are SFT conversations, so that chat is not lost"
+    )
+    replay_with_tools: Share = Field(0.5, description="share of those that are shown tools which they do not need")
+    answer_tokens: Positive = Field(160, description="of one answer when it is measured")

@@ -35,23 +35,38 @@ class Stage:
 
 _PRETRAINING = ("model", "pretrain", "tokenizer")
 _DATA = Stage(
-    "data", "data_prep.prepare:run", (), ("data", "eval.tasks", "sft.path", "dpo.path"), files=("data", "eval", "sft", "dpo")
-)  # what is evaluated leaves training
-_INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
-_AFTER_EXPORT = (
-    Stage("sft", "posttrain.sft:run", ("export-hf",), ("sft", "eval"), files=("sft",)),
-    Stage("dpo", "posttrain.dpo:run", ("sft",), ("dpo", "eval"), files=("dpo",)),
-    Stage("grpo", "posttrain.grpo:run", ("dpo",), ("grpo", "eval"), optional=True),
-    Stage("reward", "posttrain.reward:run", ("sft", "dpo"), ("reward", "dpo"), files=("dpo",), optional=True),
-    Stage("gguf", "quantize.gguf:run", ("dpo", "data"), ("gguf", "eval")),
-    Stage(
-        "eval",
-        "eval.evaluate:run",
-        ("data", "tokenizer", "export-hf", "sft", "dpo", "gguf"),
-        ("eval", "model", "pretrain"),
-        files=("eval",),
-    ),
+    "data",
+    "data_prep.prepare:run",
+    (),
+    ("data", "eval.tasks", "chat.folder", "chat.heldout", "chat.sources.path", "chat.sources.kind"),  # what is evaluated leaves training
+    files=("data", "eval", "compared"),
 )
+_INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
+_CHAT = (
+    Stage(
+        "chat-data",
+        "posttrain.data.prepare:run",
+        ("data",),
+        ("chat", "data.mix", "data.decontamination", "eval.tasks"),
+        files=("chat", "eval"),
+    ),
+    Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
+    Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
+    Stage("grpo", "posttrain.grpo:run", ("dpo",), ("grpo", "eval"), optional=True),
+    Stage("reward", "posttrain.reward:run", ("sft", "dpo", "chat-data"), ("reward", "dpo"), optional=True),
+)
+_TOOLS = Stage("tools", "posttrain.tools:run", ("dpo", "chat-data"), ("tools", "data.mix"))
+
+
+def _after_export(final: str, *tools: Stage) -> tuple[Stage, ...]:
+    """What comes after pretraining; `final`: the stage whose model is quantised."""
+    models = ("export-hf", "sft", "dpo", *(stage.name for stage in tools), "gguf")
+    return (
+        *_CHAT,
+        *tools,
+        Stage("gguf", "quantize.gguf:run", (final, "data"), ("gguf", "eval")),
+        Stage("eval", "eval.evaluate:run", ("data", "tokenizer", *models), ("eval", "model", "pretrain"), files=("eval",)),
+    )
 
 
 def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]:
@@ -68,7 +83,6 @@ FROM_SCRATCH: tuple[Stage, ...] = (
     Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
     _INDEX,
     *_pretraining(_PRETRAINING),
-    *_AFTER_EXPORT,
 )
 FROM_BASE: tuple[Stage, ...] = (
     _DATA,
@@ -77,18 +91,18 @@ FROM_BASE: tuple[Stage, ...] = (
     Stage("expand-model", "tokenizer.expand_base:run_model", ("data", "tokenizer"), ("base", "tokenizer"), files=("base",)),
     Stage("import-hf", "conversion.import_hf:run", ("expand-model", "data"), ()),
     *_pretraining(("base", *_PRETRAINING), "import-hf"),
-    *_AFTER_EXPORT,
 )
 
 
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    possible = FROM_BASE if recipe.base else FROM_SCRATCH
-    stages = [stage for stage in possible if not stage.optional or getattr(recipe, stage.name)]
+    final = ("tools", _TOOLS) if recipe.tools else ("dpo",)
+    stages = (*(FROM_BASE if recipe.base else FROM_SCRATCH), *_after_export(*final))
+    stages = tuple(stage for stage in stages if not stage.optional or getattr(recipe, stage.name))
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
     )
     return {stage.name: stage for stage in (*stages, report)}
 
 
-NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE)), "report")
+NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE, *_after_export("tools", _TOOLS))), "report")

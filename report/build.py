@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recipes.job import Job
-from report import sections_models, sections_posttrain, sections_run, sections_tokenizer, sections_training
+from report import sections_models, sections_posttrain, sections_run, sections_tokenizer, sections_tools, sections_training
 from report.collect import Run, collect
 from report.view import Section
 
@@ -17,6 +17,7 @@ SECTIONS = (
     sections_training.pretraining,
     sections_models.evaluation,
     sections_posttrain.post_training,
+    sections_tools.function_calling,
     sections_models.quantised,
     sections_models.answers,
     sections_training.samples,

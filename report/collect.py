@@ -13,7 +13,22 @@ from kishi.manifest import Manifest
 from recipes.job import Job
 from recipes.schema import Recipe
 
-STAGES = ("data", "tokenizer", "index", "pretrain-phase1", "pretrain-phase2", "export-hf", "sft", "dpo", "grpo", "reward", "gguf", "eval")
+STAGES = (
+    "data",
+    "tokenizer",
+    "index",
+    "pretrain-phase1",
+    "pretrain-phase2",
+    "export-hf",
+    "chat-data",
+    "sft",
+    "dpo",
+    "grpo",
+    "reward",
+    "tools",
+    "gguf",
+    "eval",
+)
 
 
 @dataclass

@@ -5,16 +5,20 @@ import yaml
 from report.collect import STAGES, Run
 from report.view import NOT_RUN, Code, Section, Table, dig, duration, number, percent, size, table_of
 
-OPTIONAL = ("grpo", "reward")  # in the chain only where the recipe has a section of the name
+OPTIONAL = ("grpo", "reward", "tools")  # in the chain only where the recipe has a section of the name
 
 
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
     section = Section("summary", "Summary")
-    stages = [stage for stage in STAGES if stage not in OPTIONAL or getattr(run.recipe, stage) or stage in run.manifests]
-    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in stages]
+    rows = [[stage, _made(run, stage) if stage in run.manifests else NOT_RUN, _seconds(run, stage)] for stage in _stages(run)]
     section.add(Table("What was made and measured", ["stage", "result", "time"], rows))
     return section
+
+
+def _stages(run: Run) -> list[str]:
+    """Those of the chain."""
+    return [stage for stage in STAGES if stage not in OPTIONAL or getattr(run.recipe, stage) or stage in run.manifests]
 
 
 def _seconds(run: Run, stage: str) -> str:
@@ -44,6 +48,8 @@ def _finished(stage: str, run: Run) -> str:
             f"{name}: {number(dig(row, 'max_difference'))}" for name, row in facts.items() if dig(row, "max_difference") is not None
         ]
         return f"largest difference of logits from Megatron's: {', '.join(differences) or 'not recorded'}"
+    if stage == "chat-data":
+        return ", ".join(f"{kind} {number(dig(counts, 'train'))}" for kind, counts in table_of(facts.get("examples")).items())
     if stage == "sft":
         return f"held-out loss {number(dig(facts, 'heldout_loss', 'before'))} → {number(dig(facts, 'heldout_loss', 'after'))}"
     if stage == "dpo":
@@ -52,6 +58,9 @@ def _finished(stage: str, run: Run) -> str:
         return ", ".join(f"{name} {percent(dig(facts, 'heldout', name))}" for name in ("right", "obeyed", "in_language", "ended"))
     if stage == "reward":
         return f"held-out pairs in the right order: {percent(dig(facts, 'heldout', 'accuracy'))}"
+    if stage == "tools":
+        split = dig(facts, "heldout", "splits", "seen")
+        return f"right calls on known tools {percent(dig(split, 'ast'))}, no call where none fits {percent(dig(split, 'irrelevance'))}"
     if stage == "gguf":
         return ", ".join(f"{kind} {size(dig(row, 'bytes'))}" for kind, row in table_of(facts.get("types")).items()) or "files made"
     models = table_of(dig(run.value("eval", "results.json"), "models"))
@@ -83,7 +92,8 @@ def provenance(run: Run) -> Section:
 def _licences(run: Run) -> list[list[str]]:
     recorded = table_of(run.facts("data").get("licenses")) or {source.name: source.license for source in run.recipe.data.sources}
     rows = [[f"text: {name}", str(licence)] for name, licence in recorded.items()]
-    rows += [["SFT examples", run.recipe.sft.license], ["DPO pairs", run.recipe.dpo.license]]
+    chat = table_of(run.facts("chat-data").get("licenses")) or {source.name: source.license for source in run.recipe.chat.sources}
+    rows += [[f"chat: {name}", ", ".join(found) if isinstance(found, dict) else str(found)] for name, found in chat.items()]
     return rows + [[f"task: {task.name}", task.license] for task in run.recipe.eval.tasks]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from kishi.errors import ArtefactError, KishiError
+from serve import tool_loop
 
 console = Console(highlight=False)
 Message = dict[str, str]
@@ -52,9 +53,9 @@ def fit(model: Any, history: list[Message], max_tokens: int) -> list[Message]:
     return history
 
 
-def chat(model: Any, max_tokens: int, temperature: float) -> None:
-    """Until /exit or the end of input; /clear forgets what was said."""
-    history: list[Message] = []
+def chat(model: Any, max_tokens: int, temperature: float, tools: bool = False) -> None:
+    """Until /exit or the end of input; /clear forgets what was said. `tools`: the model may call those of serve/tools.py."""
+    history: list[Any] = []
     console.print("[dim]/exit ends, /clear starts anew[/dim]")
     while True:
         try:
@@ -68,6 +69,9 @@ def chat(model: Any, max_tokens: int, temperature: float) -> None:
             continue
         if question:
             history = [*history, {"role": "user", "content": question}]
+        if question and tools:
+            history = _with_tools(model, history, tool_loop.Settings(max_tokens, temperature))
+        elif question:
             history = [*history, {"role": "assistant", "content": _speak(model, fit(model, history, max_tokens), max_tokens, temperature)}]
 
 
@@ -85,6 +89,21 @@ def _speak(model: Any, history: list[Message], max_tokens: int, temperature: flo
     return "".join(pieces)
 
 
+def _with_tools(model: Any, history: list[Any], settings: tool_loop.Settings) -> list[Any]:
+    """The history with the turns that follow. Calls and results are shown dimmed; interrupted, the question is forgotten, too."""
+
+    def show(line: str) -> None:
+        console.print(line, style="dim", markup=False, soft_wrap=True)
+
+    try:
+        turns = tool_loop.answer(model, tool_loop.fit(model, history, settings.max_tokens), settings, show)
+    except KeyboardInterrupt:
+        console.print()
+        return history[:-1]
+    console.print(turns[-1]["content"], markup=False, soft_wrap=True)
+    return [*history, *turns]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m serve.chat", description=__doc__)
@@ -92,6 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--context", type=int, default=0, help="tokens; default: all that the model knows")
     parser.add_argument("--max-tokens", type=int, default=128, help="of one answer")
     parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--tools", action="store_true", help="let the model call a calculator and conversions of units (docs/tools.md)")
     options = parser.parse_args(arguments)
     try:
         model = load(options.model, options.context)
@@ -99,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
         Console(stderr=True, highlight=False).print(error.message(), markup=False, soft_wrap=True)
         return error.exit_code
     try:
-        chat(model, options.max_tokens, options.temperature)
+        chat(model, options.max_tokens, options.temperature, options.tools)
     except KeyboardInterrupt:
         console.print()
     finally:

@@ -26,7 +26,7 @@ mkdir -p "$logs"
 previous='' ids=()
 for stage in "${stages[@]}"; do
     case $stage in
-    data | tokenizer | index | expand-model | import-hf | report) overlay=$CPU_OVERLAY options=$CPU machines=1 ;;
+    data | tokenizer | index | expand-model | import-hf | chat-data | report) overlay=$CPU_OVERLAY options=$CPU machines=1 ;;
     pretrain*) overlay=$OVERLAY options=$PRETRAIN machines=$nodes ;;
     *) overlay=$ONE_GPU_OVERLAY options=$ONE_GPU machines=1 ;;
     esac

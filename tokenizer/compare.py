@@ -16,7 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from kishi.errors import DataError, KishiError
+from kishi.command import command
+from kishi.errors import DataError
 from kishi.hard_texts import hard_texts
 from kishi.jsonl import read_rows, write_json
 from kishi.languages import LANGUAGES
@@ -180,7 +181,8 @@ def _per_word(row: Mapping[str, Any]) -> list[float | None]:
     return [row["languages"].get(language, {}).get("tokens_per_word") for language in LANGUAGES]
 
 
-def main() -> int:
+@command
+def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="compare a tokenizer with those of well-known models")
     parser.add_argument("tokenizer", type=Path, help="folder with tokenizer.json")
@@ -191,12 +193,7 @@ def main() -> int:
     parser.add_argument(
         "--text", default="", help="text of the coloured page; default: the beginning of the first held-out one of each language"
     )
-    try:
-        run(parser.parse_args())
-    except KishiError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

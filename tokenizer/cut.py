@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from kishi.errors import ArtefactError, DataError, KishiError
+from kishi.command import command
+from kishi.errors import ArtefactError, DataError
 from kishi.special_tokens import COUNT
 from tokenizer.fertility import check_round_trip
 
@@ -47,19 +48,15 @@ def cut_folder(source: Path, vocab_size: int, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def main() -> int:
+@command
+def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="cut a smaller vocabulary from the same merges")
     parser.add_argument("source", type=Path, help="folder of the tokenizer stage")
     parser.add_argument("vocab_size", type=int)
     parser.add_argument("target", type=Path, help="folder to write")
     arguments = parser.parse_args()
-    try:
-        cut_folder(arguments.source, arguments.vocab_size, arguments.target)
-    except KishiError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    cut_folder(arguments.source, arguments.vocab_size, arguments.target)
 
 
 if __name__ == "__main__":

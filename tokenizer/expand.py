@@ -19,7 +19,8 @@ import regex
 from rich.console import Console
 from tokenizers import Tokenizer, models, trainers
 
-from kishi.errors import ArtefactError, DataError, KishiError, ParityError
+from kishi.command import command
+from kishi.errors import ArtefactError, DataError, ParityError
 from kishi.hard_texts import hard_texts
 from kishi.languages import Language
 from recipes.schema_pretrain import Tokenizer as Settings
@@ -160,7 +161,8 @@ def run(arguments: argparse.Namespace) -> None:
     console.print(f"{len(expansion.pieces)} new tokens after {old.get_vocab_size()} -> {arguments.out}")
 
 
-def main() -> int:
+@command
+def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="teach an existing tokenizer Kazakh and Russian without moving an old id")
     parser.add_argument("old", type=Path, help="Hugging Face folder with tokenizer.json")
@@ -171,12 +173,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1234)
     parser.add_argument("--model", type=Path, help="model whose embedding is to grow")
     parser.add_argument("--rows", choices=("mean", "focus"), default="focus", help="how new rows are made")
-    try:
-        run(parser.parse_args())
-    except KishiError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from datatrove.data import Document
 from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster
 
 from data_prep.deduplicate import BUCKETS, ChooseKept, DropDuplicates, Signatures, VerifyPairs, config
-from data_prep.document import shingles, words_of
 from data_prep.executor import Step, run_steps
 from data_prep.shards import ReadShard, WriteShard
 from kishi.jsonl import read_rows
+from kishi.words import shingles, words_of
 from recipes.loading import load_hardware
 from recipes.schema_data import Data
 

@@ -19,11 +19,12 @@ from datatrove.data import Document
 
 from bench.data import duplicates
 from bench.data.speed import command, commit, device
-from data_prep.decontaminate import ExampleIndex
-from data_prep.identify import Identify, is_foreign
+from data_prep.identify import Identify
 from data_prep.normalise import normalise
 from data_prep.personal_data import iin_check_digit, luhn_digit, mask_personal_data
+from kishi.identification import is_foreign
 from kishi.jsonl import read_rows, write_json
+from kishi.overlap import ExampleIndex
 from recipes.schema_data import Decontamination, Filters, Limits
 
 MARGIN = Limits().language_margin

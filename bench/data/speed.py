@@ -24,16 +24,18 @@ from datatrove.data import Document
 from data_prep.collect import Collect
 from data_prep.decontaminate import Decontaminate
 from data_prep.deduplicate import Signatures, config
-from data_prep.document import Words, shingles, size, words_of
+from data_prep.document import Words, size
 from data_prep.encoder import Encoder, load_tokenizer
 from data_prep.evaluation_texts import evaluation_texts
 from data_prep.filters import Quality
-from data_prep.identify import MIN_LETTERS, Identify, identify
+from data_prep.identify import Identify
 from data_prep.index import IndexShards
 from data_prep.normalise import Normalise
 from data_prep.sources import plan
+from kishi.identification import MIN_LETTERS, identify
 from kishi.jsonl import write_json, write_rows
 from kishi.special_tokens import END_OF_TEXT, SPECIAL_IDS
+from kishi.words import shingles, words_of
 from recipes.loading import load_recipe
 
 LANGUAGES = ("kk", "ru", "en")

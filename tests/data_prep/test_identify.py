@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.identify import Identify, is_foreign
+from data_prep.identify import Identify
+from kishi.identification import is_foreign
 from recipes.schema_data import Filters
 from tests.data_prep.documents import document, evidence
 

@@ -12,9 +12,10 @@ import pytest
 import zstandard
 
 from data_prep.collect import document_of
-from data_prep.reading import BLOCK_LINES, Rejected, rows, spread
+from data_prep.reading import rows
 from data_prep.sources import Unit, plan
 from kishi.errors import DataError
+from kishi.rows import BLOCK_LINES, Rejected, spread
 from recipes.schema_data import Data, Source
 from tests.data_prep.hub import REPOSITORY, REVISION, Hub, hub
 

@@ -26,14 +26,14 @@ from recipes.loading import load_hardware, load_recipe
 
 __all__ = ["DPOTrainer", "GRPOTrainer", "KTOTrainer", "RewardTrainer", "SFTTrainer"]  # imported before the forks, which is what costs time
 SMALL = (
-    "sft.epochs=0.5", "dpo.epochs=0.5", "sft.path={0}/sft.jsonl", "dpo.path={0}/dpo.jsonl", "sft.batch_size=4", "reward.epochs=0.5",
+    "sft.epochs=0.5", "dpo.epochs=0.5", "sft.batch_size=4", "reward.epochs=0.5",
     "reward.batch_size=4", "reward.prompts=2",
 )  # fmt: skip
-GRPO = "grpo={{examples: 4, heldout: 6, generations: 2, batch_size: 4, answer_tokens: 8, learning_rate: 1.0e-3}}"
+GRPO = "grpo={examples: 4, heldout: 6, generations: 2, batch_size: 4, answer_tokens: 8, learning_rate: 1.0e-3}"
 STAGES = {"sft": sft, "dpo": dpo, "reward": reward, "grpo": grpo}
 VARIANTS = {  # other ways to train, by the name of the run
     "packed": ("sft.packing=true",),
-    "lora": ("sft.lora={{rank: 2, alpha: 4}}", "dpo.lora={{rank: 2, alpha: 4}}", "reward.lora={{rank: 2, alpha: 4}}"),
+    "lora": ("sft.lora={rank: 2, alpha: 4}", "dpo.lora={rank: 2, alpha: 4}", "reward.lora={rank: 2, alpha: 4}"),
     "neftune": ("sft.neftune_alpha=5",),
     "kto": ("dpo.method=kto", "dpo.sft_weight=0"),
     "reference-free": ("dpo.reference_free=true", "dpo.loss=sigmoid_norm"),
@@ -70,10 +70,10 @@ def run(folder: Path, stage: str, name: str, fate: str, step: int) -> None:
 
 def job_of(folder: Path, stage: str, name: str, overlay: str) -> Job:
     """On the base model (sft) or on what the undisturbed stages made, with the changes of the variant that the run is named after."""
-    changes = [part.format(folder) for part in (*SMALL, *VARIANTS.get(name.partition("/")[0], ()))]
+    changes = [*SMALL, *VARIANTS.get(name.partition("/")[0], ())]
     recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), changes)
     made = {stage: folder / "whole" / stage for stage in ("sft", "dpo")}
-    return Job(recipe, load_hardware(overlay), folder / name / stage, {"export-hf": folder / "base", **made})
+    return Job(recipe, load_hardware(overlay), folder / name / stage, {"export-hf": folder / "base", "chat-data": folder, **made})
 
 
 def all_stages(job: Job) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _die_at(fate: str, step: int) -> None:
 
     Trainer._save_optimizer_and_scheduler, checkpoints.MarkComplete.on_save = save, mark
     if fate == "die-after-training":
-        model_folder.save = die
+        model_folder.save = model_folder.save_scorer = die
 
 
 def _forked(folder: Path, stage: str, name: str, fate: str, step: int) -> int:

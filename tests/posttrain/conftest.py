@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kishi.jsonl import write_rows
 from kishi.signals import STOPPED
 
 PROGRAM = Path(__file__).with_name("chat_runs.py")
@@ -27,8 +28,8 @@ VARIANTS = [
 def chat_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with `<name of the run>/<stage>`."""
     place = tmp_path_factory.mktemp("chat")
-    _write_short(place / "sft.jsonl", "data/sample/sft.jsonl", most_bytes=330, count=40)
-    _write_short(place / "dpo.jsonl", "data/sample/preference.jsonl", most_bytes=520, count=32)
+    _write_short(place / "sft", most_bytes=330, count=40)
+    _write_short(place / "preference", most_bytes=520, count=32)
     undisturbed = [(stage, "whole", "", 0) for stage in STAGES]
     killed = [(stage, fate, fate, step) for stage in STAGES for fate, step in FATES]
     again = [(stage, fate, "", 0) for stage in STAGES for fate, _ in FATES] + [(stage, name, "", 0) for stage, name in VARIANTS]
@@ -40,6 +41,9 @@ def chat_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def _write_short(path: Path, source: str, most_bytes: int, count: int) -> None:
-    lines = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if len(line.encode()) < most_bytes]
-    path.write_text("\n".join(lines[:count]), encoding="utf-8")
+def _write_short(folder: Path, most_bytes: int, count: int) -> None:
+    """A tenth held out, as the chat-data stage writes it."""
+    lines = Path(f"data/sample/{folder.name}.jsonl").read_text(encoding="utf-8").splitlines()
+    short = [json.loads(line) | {"license": "Apache-2.0"} for line in lines if len(line.encode()) < most_bytes][:count]
+    write_rows(folder / "heldout.jsonl", short[: count // 10])
+    write_rows(folder / "train.jsonl", short[count // 10 :])

@@ -12,7 +12,6 @@ from transformers import PreTrainedTokenizerFast
 
 from kishi.errors import DataError
 from kishi.special_tokens import SPECIAL_IDS, SPECIAL_TOKENS, TURN_END
-from posttrain.chat_data import conversation_fault
 from posttrain.checkpoints import COMPLETE, newest_complete
 from posttrain.conversations import check_labels
 from posttrain.lengths import conversation_forms, fitting
@@ -43,8 +42,8 @@ def test_long_conversations_do_not_fit() -> None:
         tokenizer.chat_template = stream.read()
     example = {"messages": [{"role": "user", "content": "сұрақ"}, {"role": "assistant", "content": "жауап"}]}
     length = len(tokenizer.apply_chat_template(example["messages"], return_dict=True)["input_ids"])
-    assert fitting(conversation_fault, conversation_forms, tokenizer, length)(example) is None
-    fault = fitting(conversation_fault, conversation_forms, tokenizer, length - 1)(example)
+    assert fitting(conversation_forms, tokenizer, length)(example) is None
+    fault = fitting(conversation_forms, tokenizer, length - 1)(example)
     assert fault == f"too long: {length} tokens, {length - 1} fit"
 
 

@@ -89,4 +89,4 @@ def test_stages_of_a_base_are_no_stages_of_other_recipes(capsys: pytest.CaptureF
     names = list(chain(load_recipe(EXPAND)))
     assert names[:7] == ["data", "tokenizer", "index", "expand-model", "import-hf", "pretrain-phase1", "pretrain-phase2"]
     assert main([str(TINY), "import-hf"]) == 2
-    assert "import-hf is a stage of recipes with a `base` only" in capsys.readouterr().err
+    assert "import-hf is no stage of this recipe" in capsys.readouterr().err

@@ -41,6 +41,8 @@ def test_a_missing_file_is_no_error(tmp_path: Path) -> None:
 
 def test_every_path_of_the_tiny_recipe_is_seen() -> None:
     recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [])
-    seen = local_files.states(recipe, ("data", "eval", "sft", "dpo"))
-    assert set(seen) == {f"data/sample/{name}" for name in ("corpus", "mcq.jsonl", "sft.jsonl", "preference.jsonl")}
+    seen = local_files.states(recipe, ("data", "eval", "chat"))
+    names = ("corpus", "mcq.jsonl", "sft.jsonl", "preference.jsonl", "tools.jsonl", "translation.jsonl", "parallel.jsonl")
+    assert set(seen) == {f"data/sample/{name}" for name in names}
+    assert set(local_files.states(recipe, ("compared",))) == {f"data/sample/{name}.jsonl" for name in ("sft", "preference", "tools")}
     assert MISSING not in seen.values()

@@ -9,7 +9,7 @@ from kishi.errors import ArtefactError
 from recipes import runner
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
-from recipes.stages import FROM_BASE, FROM_SCRATCH, Stage, chain
+from recipes.stages import Stage, chain
 
 calls: list[str] = []
 
@@ -94,7 +94,7 @@ def test_a_failed_stage_leaves_nothing_that_looks_whole_and_goes_on_later(tmp_pa
 def test_a_changed_file_makes_its_stages_stale(tmp_path: Path) -> None:
     chat = tmp_path / "chat.jsonl"
     chat.write_text("one")
-    stage, named = Stage("one", "here:first", (), ("sft",), files=("sft",)), f"sft.path={chat}"
+    stage, named = Stage("one", "here:first", (), ("eval",), files=("eval",)), f"eval.tasks.0.path={chat}"
     recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [named])
     assert list(_run(stage, named).files) == [chat.as_posix()]
     assert runner.state(stage, recipe)[0] == "done"
@@ -120,9 +120,15 @@ def test_a_plain_folder_of_the_run_that_appears_or_changes_makes_its_reader_stal
     assert calls == ["first"] * 3
 
 
-@pytest.mark.parametrize("stages", [FROM_SCRATCH, FROM_BASE])
-def test_inputs_come_before_their_readers(stages: tuple[Stage, ...]) -> None:
+TOOLS = ["tools.epochs=1", "tools.batch_size=8", "tools.learning_rate=1e-3", "tools.max_length=256"]
+
+
+@pytest.mark.parametrize("name", ["kishi-tiny", "expand-qwen3"])
+@pytest.mark.parametrize(("changes", "final"), [([], "dpo"), (TOOLS, "tools")])
+def test_inputs_come_before_their_readers(name: str, changes: list[str], final: str) -> None:
+    stages = chain(load_recipe(Path(f"recipes/{name}.yaml"), changes or ["tools=null"]))
     seen: set[str] = set()
-    for stage in stages:
+    for stage in stages.values():
         assert set(stage.inputs) <= seen, stage.name
         seen.add(stage.name)
+    assert final in stages["gguf"].inputs and ("tools" in stages) == bool(changes)

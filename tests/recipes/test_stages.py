@@ -28,10 +28,10 @@ def test_optional_stages(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("dpo.method=kto", "leave out sft_weight"),  # the demo gives DPO one
         (
-            "dpo={method: kto, loss: ipo, path: x, license: x, epochs: 1, batch_size: 4, learning_rate: 1.0, max_length: 9}",
+            "dpo={method: kto, loss: ipo, epochs: 1, batch_size: 4, learning_rate: 1.0, max_length: 9}",
             "leave out loss",
         ),
-        ("dpo={method: kto, path: x, license: x, epochs: 1, batch_size: 1, learning_rate: 1.0, max_length: 9}", "batch_size of 2 or more"),
+        ("dpo={method: kto, epochs: 1, batch_size: 1, learning_rate: 1.0, max_length: 9}", "batch_size of 2 or more"),
         ("dpo.loss=best", "dpo.loss"),
         ("sft.lora={rank: 0}", "sft.lora.rank"),
         ("sft.lora={targets: []}", "sft.lora.targets"),

@@ -61,6 +61,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "bits_per_byte": {"first": BITS, "last": BITS},
     },
     "export-hf": {"phase1": {"max_difference": 0.0}, "phase2": {"max_difference": 1.5e-7}},
+    "chat-data": {"examples": {"sft": {"train": 1612}}, "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}}},
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
     "grpo": {"examples": {"train": 60, "heldout": 6}, "heldout": {"ended": 1.0, "right": 0.5, "before": {"ended": 0.9, "right": 0.25}}},
@@ -82,6 +83,15 @@ FACTS: dict[str, dict[str, Any]] = {
             },
         },
         "comparison": {"prompts": 9, "dpo_over_sft": {"rate": 0.6111, "interval": [0.3, 0.9]}, "answer_tokens": {"sft": 20.0, "dpo": 21.0}},
+    },
+    "tools": {
+        "heldout": {
+            **(after := {"n": 9, "malformed": 0.125, "invalid": 0.0, "splits": {"seen": {"ast": 0.8125, "right": 0.75}}}),
+            "splits": {
+                "seen": {"ast": 0.8125, "right": 0.75, "languages": {"kk": {"ast": 0.7}}, "kinds": {"simple": {"n": 9, "right": 0.9}}}
+            },
+            "before": {**after, "splits": {"seen": {"ast": 0.0625}}},
+        }
     },
     "gguf": {
         "types": {
@@ -118,6 +128,8 @@ def _fill(folder: Path, stage: str) -> None:
         rows = [{"step": step, "loss": 6 - step / 9} | ({"margin": step / 9} if stage == "dpo" else {}) for step in range(1, 9)]
         write_rows(folder / "metrics.jsonl", [*rows, {"step": 8, "heldout_loss": 5.1}])
         write_rows(folder / "samples.jsonl", [{"lang": "ru", "prompt": "?", "text": f"ответ {stage}", "stopped": stage == "sft"}])
+    elif stage == "tools":
+        write_rows(folder / "metrics.jsonl", [*({"step": step, "loss": 2 / step} for step in (1, 2, 3)), {"step": 3, "heldout_loss": 0.7}])
     elif stage == "eval":
         task = {"acc": 0.3, "acc_interval": [0.191, 0.438], "acc_norm": 0.34, "macro_f1": 0.29, "most_frequent_guess": 0.97}
         models = {"unigram": {"bits_per_byte": BITS}, "phase2": {"bits_per_byte": BITS, "tasks": {"mcq_kk": task}, "bytes": 14696248}}
@@ -199,7 +211,19 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     assert facts["missing"] == [] and facts["remarks"] == []
     assert facts["page_bytes"] == len(page.encode())
     text = _parse(page).text
-    for figure in ("3,672,832", "5.345 → 5.081", "75.0 %", "223.50", "25.0 %", "28.0 %", "near-duplicate", "1.50e-07", "97.0 %", "0.110"):
+    for figure in (
+        "3,672,832",
+        "5.345 → 5.081",
+        "75.0 %",
+        "223.50",
+        "25.0 %",
+        "28.0 %",
+        "near-duplicate",
+        "1.50e-07",
+        "97.0 %",
+        "0.110",
+        "81.2 %",
+    ):
         assert figure in text, figure
     assert "30.0 % [19.1 %, 43.8 %]" in text
     for figure in ("66.7 % [35.0 %, 88.0 %]", "61.1 % [30.0 %, 90.0 %]", "-0.250", "0.123", "25.0 % → 50.0 %"):  # reward model, GRPO
@@ -315,5 +339,5 @@ def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dic
     done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= width and int(found[2]) == 10
+    assert int(found[1]) <= width and int(found[2]) == 11
     assert "CONSOLE" not in done.stderr

@@ -1,18 +1,14 @@
 """Evaluation text is found verbatim and lightly edited; ordinary text that shares phrases with it is not."""
 
-import json
 import random
 from pathlib import Path
 
 import pytest
 
-from data_prep.decontaminate import SHORT, ExampleIndex, HeldoutIndex
-from data_prep.document import words_of
-from data_prep.evaluation_texts import evaluation_texts
-from kishi.errors import DataError
 from kishi.jsonl import read_rows
+from kishi.overlap import SHORT, ExampleIndex, HeldoutIndex
+from kishi.words import words_of
 from recipes.schema_data import Decontamination
-from tests.data_prep.documents import job
 
 CORPUS = [row["text"] for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
 QUESTIONS = [row["question"] for row in read_rows(Path("data/sample/mcq.jsonl"))]
@@ -80,20 +76,3 @@ def test_heldout_overlap_is_of_the_smaller_text_and_ignores_set_phrases() -> Non
     index = HeldoutIndex([" ".join(words), *(" ".join([*notice, str(n), *map(str, range(n * 50, n * 50 + 30))]) for n in range(1, 4))])
     assert index.overlap(["intro", *words[:40]]) > 0.9 and index.overlap(words * 2) > 0.9
     assert index.overlap([*notice, *(f"own{n}" for n in range(30))]) == 0.0 and index.overlap(["short"]) == 0.0
-
-
-@pytest.mark.parametrize("content", [None, b"", b"{broken\n", b"[1]\n"])
-def test_an_evaluation_set_that_cannot_be_read_stops_the_stage(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "mcq.jsonl"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match="evaluation set sample_mcq"):
-        evaluation_texts(job(tmp_path / "run", f"eval.tasks.0.path={path}").recipe)
-
-
-def test_all_turns_and_answers_are_compared(tmp_path: Path) -> None:
-    found = evaluation_texts(job(tmp_path).recipe)
-    first = json.loads(Path("data/sample/sft.jsonl").read_text().splitlines()[0])
-    assert first["messages"][-1]["content"] in found["chat:sft.jsonl"]
-    question = json.loads(Path("data/sample/mcq.jsonl").read_text().splitlines()[0])
-    assert f"{question['question']} {question['choices'][question['answer']]}" in found["sample_mcq"]
