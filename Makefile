@@ -7,15 +7,17 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help slurm setup setup-dev setup-peers doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf eval report chat check test test-slow lock
+.PHONY: help slurm setup setup-dev setup-peers setup-quantize doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf awq gptq autoround fp8 qat eval eval-quantized report chat check test test-slow lock
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9- ]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
 	@requirements/setup.sh
 setup-dev: ## the same, with what check and test need
 	@requirements/setup.sh core torch train bridge posttrain gguf eval serve quantize dev
 setup-peers: setup ## the same, with the tokenizers that `make fertility` compares with
 	@requirements/setup.sh peers
+setup-quantize: setup ## the same, with what awq, gptq, autoround and fp8 need
+	@requirements/setup.sh quantize
 doctor: ## what this machine can run, what is missing, and the fix
 	@python3 requirements/doctor.py
 demo: setup ## raw text in, quantised chat model out
@@ -60,6 +62,10 @@ tools: ## function calling (recipes with the section)
 	@$(RUN) tools $(ARGS)
 gguf: ## quantised files for llama.cpp
 	@$(RUN) gguf $(ARGS)
+awq gptq autoround fp8 qat: ## other ways to quantise, which the recipe must name (docs/quantization.md)
+	@$(RUN) $@ $(ARGS)
+eval-quantized: ## every quantised form: size, loss, speed, memory
+	@$(RUN) eval-quantized $(ARGS)
 eval: ## every model side by side
 	@$(RUN) eval $(ARGS)
 report: ## one HTML page

@@ -26,7 +26,7 @@ def run(job: Job) -> dict[str, Any]:
     """Write `results.json`, which is also the facts, `samples.jsonl` and `lm_eval/<model>.jsonl` (docs/evaluation.md)."""
     cache = job.folder.absolute() / ".datasets"
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_DATASETS_CACHE=str(cache))
-    _quiet()
+    quiet()
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
     test = _examination(job, tokenizer)
     key = sha256_of(test.tasks)  # the content of the task files, which the recipe only names
@@ -44,7 +44,7 @@ def run(job: Job) -> dict[str, Any]:
     return facts
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """One progress line for the stage: bars and notes of the libraries would bury it."""
     import datasets
     import transformers
@@ -80,8 +80,9 @@ def _measures(job: Job, tokenizer: Tokenizer, test: Examination) -> dict[str, Ca
         "sft": partial(_hugging_face, "sft", job.inputs["sft"] / "model", job, test, chat=True),
         "dpo": partial(_hugging_face, "dpo", job.inputs["dpo"] / "model", job, test, chat=True),
     }
-    if job.recipe.tools:
-        measures["tools"] = partial(_hugging_face, "tools", job.inputs["tools"] / "model", job, test, chat=True)
+    for name in ("grpo", "tools"):
+        if getattr(job.recipe, name):
+            measures[name] = partial(_hugging_face, name, job.inputs[name] / "model", job, test, chat=True)
     for kind in job.recipe.gguf.types:
         name = f"gguf-{kind}"
         measures[name] = partial(_gguf, name, job.inputs["gguf"] / f"model-{kind}.gguf", job, tokenizer, test)

@@ -28,7 +28,7 @@ def train(job: Job) -> dict[str, Any]:
     from posttrain import adapters, conversations, model_folder, tool_answers, training
     from posttrain.sft import heldout_losses
 
-    source, section = job.inputs["dpo"] / "model", job.recipe.tools
+    source, section = job.chat_model, job.recipe.tools
     assert section is not None
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gguf import GGUFReader
+import numpy as np
 from rich.progress import track
 
 from conversion.gguf import convert
@@ -12,12 +12,14 @@ from kishi.bits_per_byte import Window
 from kishi.errors import ParityError
 from kishi.hard_texts import hard_texts
 from kishi.languages import Language
-from quantize import llama, parity
+from quantize import calibration, importance, llama, modelfile, parity
+from quantize.bits import bits_per_weight
 from recipes.job import Job
 
 _CONTEXT = 1024  # tokens in a window at most
 _ANSWER_TOKENS = 48
 _TIMED_TOKENS = 32
+_WITHOUT_MATRIX = {"F16", "Q8_0"}  # llama.cpp rounds these to the nearest
 
 Tokenize = Callable[[str], list[int]]
 
@@ -29,17 +31,24 @@ def make_files(job: Job, model: Path) -> dict[str, Path]:
     if not base.is_file():
         convert(model, base)
     files = {"F16": base}
+    matrix = importance_matrix(job, model) if job.recipe.gguf.importance_matrix and set(types) - _WITHOUT_MATRIX else None
     for kind in track([kind for kind in types if kind != "F16"], description="quantising"):
         files[kind] = job.folder / f"model-{kind}.gguf"
         if not files[kind].is_file():
-            llama.quantize(base, files[kind], kind, job.hardware.threads)
+            llama.quantize(base, files[kind], kind, job.hardware.threads, None if kind in _WITHOUT_MATRIX else matrix)
     return files
 
 
-def bits_per_weight(path: Path) -> float:
-    """Of the tensors alone, without the header."""
-    tensors = GGUFReader(path).tensors
-    return 8 * sum(int(tensor.n_bytes) for tensor in tensors) / sum(int(tensor.n_elements) for tensor in tensors)
+def importance_matrix(job: Job, model: Path) -> dict[str, np.ndarray]:
+    """On the recipe's calibration text; kept beside the files."""
+    path = job.folder / "imatrix.gguf"
+    if not path.is_file():
+        from quantize.model_folder import load
+
+        found = calibration.rows(job, model)
+        measured = importance.measure(load(model, job.hardware), calibration.flat(found))
+        importance.write(path, measured, sum(calibration.tokens(found).values()), len(calibration.flat(found)[0]))
+    return importance.read(path)
 
 
 def measure(path: Path, job: Job, windows: Mapping[Language, Sequence[Window]], context: int) -> dict[str, Any]:
@@ -73,15 +82,17 @@ def _reference_tokenizer(model: Path) -> tuple[Tokenize, int]:
 
 def run(job: Job) -> dict[str, Any]:
     """See docs/artefacts.md. Raises ParityError when the files are not the model they come from; none is kept then."""
-    model = job.final_model
+    model = job.chat_model
     texts = parity.heldout_texts(job.inputs["data"], job.recipe.languages)
     files = make_files(job, model)
     try:
-        return compare(job, model, texts, files)
+        facts = compare(job, model, texts, files)
     except ParityError:
-        for path in files.values():  # a later attempt must not go on from them
+        for path in job.folder.glob("*.gguf"):  # a later attempt must not go on from them
             path.unlink()
         raise
+    modelfile.write(job.folder, job.recipe.gguf.types, int(facts["context"]))
+    return facts
 
 
 def compare(job: Job, model: Path, texts: Mapping[Language, Sequence[str]], files: Mapping[str, Path]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import ctypes
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ _FILE_TYPES = {
     "Q6_K": llama_cpp.LLAMA_FTYPE_MOSTLY_Q6_K,
     "Q5_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q5_K_M,
     "Q4_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
+    "IQ4_NL": llama_cpp.LLAMA_FTYPE_MOSTLY_IQ4_NL,
+    "IQ4_XS": llama_cpp.LLAMA_FTYPE_MOSTLY_IQ4_XS,
+    "Q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
 }
 
 
@@ -33,12 +36,25 @@ def silence() -> None:
     llama_cpp.llama_log_set(_ignore, ctypes.c_void_p(0))
 
 
-def quantize(source: Path, target: Path, kind: str, threads: int | None) -> None:
-    """Write `target` whole or not at all."""
+def _imatrix(importance: Mapping[str, np.ndarray]) -> Any:
+    """The C array that llama.cpp reads, ended by an entry without a name. It points into `importance`, which must outlive it."""
+    entries = (llama_cpp.llama_model_imatrix_data * (len(importance) + 1))()
+    for entry, (name, values) in zip(entries, importance.items(), strict=False):
+        entry.name = name.encode()
+        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        entry.size = values.size
+    return entries
+
+
+def quantize(source: Path, target: Path, kind: str, threads: int | None, importance: Mapping[str, np.ndarray] | None = None) -> None:
+    """Write `target` whole or not at all. `importance`: of each column of a tensor, 32-bit (`quantize.importance`)."""
     silence()
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = _FILE_TYPES[kind]
     parameters.nthread = threads or os.cpu_count() or 1
+    if importance:
+        entries = _imatrix(importance)
+        parameters.imatrix = entries
     partial = target.with_name(target.name + ".partial")
     code = llama_cpp.llama_model_quantize(str(source).encode(), str(partial).encode(), ctypes.byref(parameters))
     if code != 0:

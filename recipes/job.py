@@ -7,6 +7,8 @@ from pathlib import Path
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
+CHAT_MODELS = ("sft", "dpo", "grpo", "tools")  # stages that make one, in the order of the chain
+
 
 @dataclass(frozen=True)
 class Job:
@@ -23,6 +25,6 @@ class Job:
     inputs: Mapping[str, Path]
 
     @property
-    def final_model(self) -> Path:
-        """The folder of the chat model that is quantised: that of the tools stage where the recipe has one, else of DPO."""
-        return (self.inputs["tools"] if "tools" in self.inputs else self.inputs["dpo"]) / "model"
+    def chat_model(self) -> Path:
+        """The folder of the last chat model among the inputs."""
+        return self.inputs[next(name for name in reversed(CHAT_MODELS) if name in self.inputs)] / "model"

@@ -66,7 +66,7 @@ def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stag
     if phase and name != "pretrain":
         raise RecipeError(f"--phase belongs to pretrain, not to {name}", where="command line")
     if name == "all":
-        return list(stages.values())
+        return [stage for stage in stages.values() if not stage.on_request]
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:

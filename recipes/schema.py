@@ -15,7 +15,7 @@ from recipes.schema_data import Data
 from recipes.schema_eval import Evaluation
 from recipes.schema_posttrain import Dpo, Grpo, Reward, Sft, Tools
 from recipes.schema_pretrain import Base, Model, Pretrain, Tokenizer
-from recipes.schema_quantize import Gguf
+from recipes.schema_quantize import Gguf, Quantize
 from recipes.section import Section, Tier
 
 
@@ -36,6 +36,7 @@ class Recipe(Section):
     reward: Reward | None = None
     tools: Tools | None = Field(None, description="left out: no function calling, the DPO model is the final one")
     gguf: Gguf = Gguf()
+    quantize: Quantize = Quantize()
     eval: Evaluation
 
     def part(self, dotted: str) -> Any:
@@ -54,6 +55,12 @@ class Recipe(Section):
     def languages(self) -> tuple[Language, ...]:
         """The languages of the mix, in its order."""
         return tuple(self.data.mix)
+
+    @property
+    def calibration_mix(self) -> dict[Language, float]:
+        """Shares of the calibration text, adding up to 1."""
+        mix = self.quantize.calibration.mix or self.data.mix
+        return {language: share / sum(mix.values()) for language, share in mix.items()}
 
     @model_validator(mode="after")
     def _from_scratch_or_base(self) -> Self:
@@ -87,8 +94,9 @@ class Recipe(Section):
         for section, prompts in (("pretrain.sample_prompts", self.pretrain.sample_prompts), ("eval.prompts", self.eval.prompts)):
             if missing := [language for language in self.languages if language not in prompts]:
                 raise ValueError(f"{section}: no prompt for {', '.join(missing)}")
-        if extra := [language for language in self.tokenizer.mix if language not in self.data.mix]:
-            raise ValueError(f"tokenizer.mix: {', '.join(extra)} not in data.mix, which has {', '.join(self.data.mix)}")
+        for section, mix in (("tokenizer.mix", self.tokenizer.mix), ("quantize.calibration.mix", self.quantize.calibration.mix or {})):
+            if extra := [language for language in mix if language not in self.data.mix]:
+                raise ValueError(f"{section}: {', '.join(extra)} not in data.mix, which has {', '.join(self.data.mix)}")
         if self.tokenizer.vocab_size < 256 + SPECIAL_COUNT:
             raise ValueError(f"tokenizer.vocab_size: at least {256 + SPECIAL_COUNT} are needed for bytes and special tokens")
         return self

@@ -7,6 +7,7 @@ from typing import Any
 
 from recipes.job import Job
 from recipes.schema import Recipe
+from recipes.schema_quantize import METHODS
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Stage:
     sections: tuple[str, ...]
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
-    optional: bool = False  # in the chain only where the recipe has a section of its name
     folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
+    on_request: bool = False  # not made by `all`
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
         """Import the stage's function."""
@@ -42,31 +43,6 @@ _DATA = Stage(
     files=("data", "eval", "compared"),
 )
 _INDEX = Stage("index", "data_prep.index:run", ("data", "tokenizer"), ())
-_CHAT = (
-    Stage(
-        "chat-data",
-        "posttrain.data.prepare:run",
-        ("data",),
-        ("chat", "data.mix", "data.decontamination", "eval.tasks"),
-        files=("chat", "eval"),
-    ),
-    Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
-    Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
-    Stage("grpo", "posttrain.grpo:run", ("dpo",), ("grpo", "eval"), optional=True),
-    Stage("reward", "posttrain.reward:run", ("sft", "dpo", "chat-data"), ("reward", "dpo"), optional=True),
-)
-_TOOLS = Stage("tools", "posttrain.tools:run", ("dpo", "chat-data"), ("tools", "data.mix"))
-
-
-def _after_export(final: str, *tools: Stage) -> tuple[Stage, ...]:
-    """What comes after pretraining; `final`: the stage whose model is quantised."""
-    models = ("export-hf", "sft", "dpo", *(stage.name for stage in tools), "gguf")
-    return (
-        *_CHAT,
-        *tools,
-        Stage("gguf", "quantize.gguf:run", (final, "data"), ("gguf", "eval")),
-        Stage("eval", "eval.evaluate:run", ("data", "tokenizer", *models), ("eval", "model", "pretrain"), files=("eval",)),
-    )
 
 
 def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]:
@@ -78,13 +54,13 @@ def _pretraining(sections: tuple[str, ...], *imported: str) -> tuple[Stage, ...]
     )
 
 
-FROM_SCRATCH: tuple[Stage, ...] = (
+_FROM_SCRATCH: tuple[Stage, ...] = (
     _DATA,
     Stage("tokenizer", "tokenizer.train:run", ("data",), ("tokenizer", "data")),
     _INDEX,
     *_pretraining(_PRETRAINING),
 )
-FROM_BASE: tuple[Stage, ...] = (
+_FROM_BASE: tuple[Stage, ...] = (
     _DATA,
     Stage("tokenizer", "tokenizer.expand_base:run", ("data",), ("base", "tokenizer", "data"), files=("base",)),
     _INDEX,
@@ -92,17 +68,80 @@ FROM_BASE: tuple[Stage, ...] = (
     Stage("import-hf", "conversion.import_hf:run", ("expand-model", "data"), ()),
     *_pretraining(("base", *_PRETRAINING), "import-hf"),
 )
+_CHAT_DATA = Stage(
+    "chat-data",
+    "posttrain.data.prepare:run",
+    ("data",),
+    ("chat", "data.mix", "data.decontamination", "eval.tasks"),
+    files=("chat", "eval"),
+)
+
+
+def _chat_models(recipe: Recipe) -> tuple[Stage, ...]:
+    """What makes one chat model from the one before; the last one is quantised."""
+    stages = [
+        Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval")),
+        Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval")),
+    ]
+    if recipe.grpo:
+        stages.append(Stage("grpo", "posttrain.grpo:run", ("dpo",), ("grpo", "eval")))
+    if recipe.tools:
+        stages.append(Stage("tools", "posttrain.tools:run", (stages[-1].name, "chat-data"), ("tools", "data.mix")))
+    return tuple(stages)
+
+
+def _scorers(recipe: Recipe) -> tuple[Stage, ...]:
+    """A model that scores answers, where the recipe has the section."""
+    return (Stage("reward", "posttrain.reward:run", ("sft", "dpo", "chat-data"), ("reward", "dpo")),) if recipe.reward else ()
+
+
+def _quantised(recipe: Recipe, last: str) -> tuple[Stage, ...]:
+    """GGUF files, and the other methods that the recipe names; `last`: the stage whose model is quantised."""
+    calibrated = ("quantize.calibration", "data.mix")
+    return (
+        Stage("gguf", "quantize.gguf:run", (last, "data"), ("gguf", *calibrated, "eval")),
+        *(Stage(name, f"quantize.{name}:run", (last, "data"), (f"quantize.{name}", *calibrated)) for name in recipe.quantize.methods),
+    )
+
+
+def _measured(recipe: Recipe, models: tuple[str, ...]) -> tuple[Stage, ...]:
+    """`models`: stages with a model, in the order of the chain.
+
+    Where there are only GGUF files, `eval` has measured them already: the comparison of quantised forms is made on request.
+    """
+    named, place = recipe.quantize.methods, ("data", "tokenizer")
+    forms = (*place, models[-1], "gguf", *named)
+    return (
+        Stage("eval", "eval.evaluate:run", (*place, *models, "gguf"), ("eval", "model", "pretrain"), files=("eval",)),
+        Stage("eval-quantized", "eval.quantized:run", forms, ("eval", "gguf", "pretrain"), files=("eval",), on_request=not named),
+    )
 
 
 def chain(recipe: Recipe) -> dict[str, Stage]:
     """The stages of this recipe by name, in their order; the report last."""
-    final = ("tools", _TOOLS) if recipe.tools else ("dpo",)
-    stages = (*(FROM_BASE if recipe.base else FROM_SCRATCH), *_after_export(*final))
-    stages = tuple(stage for stage in stages if not stage.optional or getattr(recipe, stage.name))
+    chat = _chat_models(recipe)
+    models = ("export-hf", *(stage.name for stage in chat))
+    stages = (
+        *(_FROM_BASE if recipe.base else _FROM_SCRATCH),
+        _CHAT_DATA,
+        *chat,
+        *_scorers(recipe),
+        *_quantised(recipe, models[-1]),
+        *_measured(recipe, models),
+    )
     report = Stage(
         "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
     )
     return {stage.name: stage for stage in (*stages, report)}
 
 
-NAMES = (*dict.fromkeys(stage.name for stage in (*FROM_SCRATCH, *FROM_BASE, *_after_export("tools", _TOOLS))), "report")
+def of_all(recipe: Recipe) -> list[Stage]:
+    """What `all` makes: the chain without what is made on request."""
+    return [stage for stage in chain(recipe).values() if not stage.on_request]
+
+
+# of every recipe, in the order of the chain
+NAMES = (
+    *("data", "tokenizer", "index", "expand-model", "import-hf", "pretrain-phase1", "pretrain-phase2", "export-hf"),
+    *("chat-data", "sft", "dpo", "grpo", "tools", "reward", "gguf", *METHODS, "eval", "eval-quantized", "report"),
+)

@@ -132,6 +132,26 @@ def _border(x: float, words: str) -> str:
     return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="border"/>' + _text(x + 4, TOP + 10, words, "start")
 
 
+def scatter_chart(
+    title: str, rows: Sequence[tuple[str, float, Sequence[float | None]]], names: Sequence[str], x_label: str, y_label: str
+) -> Markup | None:
+    """A point for each name at each row's x, the row's label above its highest point. None when there is nothing to draw."""
+    drawn = [(label, x, [(i, y) for i, y in enumerate(ys) if y is not None and math.isfinite(y)]) for label, x, ys in rows]
+    drawn = [row for row in drawn if row[2] and math.isfinite(row[1])]
+    if not drawn:
+        return None
+    values = [y for _, _, group in drawn for _, y in group]
+    x_ticks, y_ticks = ticks(0, max(x for _, x, _ in drawn), 4), ticks(min(0.0, *values), max(values))
+    x_scale = Scale(x_ticks[0], x_ticks[-1], LEFT, WIDTH - RIGHT)
+    y_scale = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
+    body = _axes(x_ticks, y_ticks, x_scale, y_scale, x_label, y_label)
+    for label, x, group in drawn:
+        place, top = x_scale(x), min(y_scale(y) for _, y in group)
+        body += "".join(f'<circle cx="{place:.1f}" cy="{y_scale(y):.1f}" r="3" class="fill c{i % COLOURS}"/>' for i, y in group)
+        body += f'<g transform="rotate(-60 {place:.1f} {top - 6:.1f})">{_text(place, top - 6, label, "start", "value")}</g>'
+    return _picture(title, f"{len(drawn)} points of {', '.join(names)}", HEIGHT, body + _legend(names))
+
+
 def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], names: Sequence[str], unit: str) -> Markup | None:
     """Horizontal bars from zero: a group for each row, a bar for each name. None when there is nothing to draw."""
     values = [v for _, group in rows for v in group if v is not None and math.isfinite(v)]

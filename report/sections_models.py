@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kishi.jsonl import Row
+from report import sections_quantised
 from report.charts import bar_chart
 from report.collect import Run
 from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
@@ -65,8 +66,10 @@ def _with_interval(score: dict[str, Any], name: str, write: Callable[[Any], str]
 
 
 def quantised(run: Run) -> Section:
-    """Size, quality and speed of each GGUF file."""
+    """Size, quality and speed of each smaller form."""
     section, facts, languages = Section("quantised", "Quantised files"), run.facts("gguf"), run.recipe.languages
+    for block in sections_quantised.compared(run.value("eval-quantized", "results.json"), languages):
+        section.add(block)
     rows = []
     if reference := table_of(facts.get("reference_perplexity")):
         rows.append(["Hugging Face, fp32", "", "", *(number(reference.get(la), 2) for la in languages), ""])

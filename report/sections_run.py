@@ -3,7 +3,7 @@
 import yaml
 
 from report.collect import STAGES, Run
-from report.view import NOT_RUN, Code, Section, Table, dig, duration, number, percent, size, table_of
+from report.view import NOT_RUN, Code, Section, Table, dig, duration, is_number, number, percent, size, table_of
 
 OPTIONAL = ("grpo", "reward", "tools")  # in the chain only where the recipe has a section of the name
 
@@ -63,7 +63,9 @@ def _finished(stage: str, run: Run) -> str:
         return f"right calls on known tools {percent(dig(split, 'ast'))}, no call where none fits {percent(dig(split, 'irrelevance'))}"
     if stage == "gguf":
         return ", ".join(f"{kind} {size(dig(row, 'bytes'))}" for kind, row in table_of(facts.get("types")).items()) or "files made"
-    models = table_of(dig(run.value("eval", "results.json"), "models"))
+    if is_number(facts.get("bits_per_weight")):
+        return f"{size(facts.get('bytes'))}, {number(facts['bits_per_weight'], 2)} bits a weight"
+    models = table_of(dig(run.value(stage, "results.json"), "models"))
     return f"{len(models)} models measured"
 
 

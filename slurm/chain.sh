@@ -17,7 +17,7 @@ python=${PYTHON:-.venv/bin/python}
 [ -x "$python" ] || die "no $python: make setup (outside of a container its first part is enough: requirements/setup.sh core)"
 stages=("$@")
 if [ ${#stages[@]} -eq 0 ]; then
-    read -ra stages <<<"$("$python" -c 'import sys, recipes.loading as l, recipes.stages as s; print(*s.chain(l.load_recipe(l.Path(sys.argv[1]))))' "$RECIPE")"
+    read -ra stages <<<"$("$python" -c 'import sys, recipes.loading as l, recipes.stages as s; print(*(stage.name for stage in s.of_all(l.load_recipe(l.Path(sys.argv[1])))))' "$RECIPE")"
 fi
 nodes=$("$python" -c 'import sys, recipes.loading; print(recipes.loading.load_hardware(sys.argv[1]).nodes)' "$OVERLAY")
 

@@ -12,57 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedTokenizerFast
 
 from conversion.gguf import convert, plain_template
 from kishi.errors import ArtefactError, ParityError
 from kishi.hard_texts import hard_texts
-from kishi.jsonl import read_rows, write_rows
+from kishi.jsonl import read_rows
 from kishi.special_tokens import SPECIAL_IDS
-from quantize import llama, parity
+from quantize import llama, modelfile, parity
 from quantize.gguf import make_files, run
-from recipes.hardware import Hardware
 from recipes.job import Job
-from recipes.loading import load_recipe
-from tokenizer.train import run as train_tokenizer
-
-HARDWARE = Hardware(device="cpu", threads=1, micro_batch_size=1, precision="fp32")
-LANGUAGES = ("kk", "ru", "en")
-
-
-def write_data(folder: Path) -> None:
-    documents = [row for path in sorted(Path("data/sample/corpus").glob("*.jsonl")) for row in read_rows(path)]
-    for language in LANGUAGES:
-        rows = [{"id": str(number), "source": "sample", **row} for number, row in enumerate(documents) if row["lang"] == language]
-        write_rows(folder / "corpus/clean" / f"{language}.jsonl.zst", rows[2:])
-        write_rows(folder / "heldout" / f"{language}.jsonl.zst", rows[:2])
-
-
-@pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    root = tmp_path_factory.mktemp("gguf")
-    for name in ("data", "tokenizer", "gguf"):
-        (root / name).mkdir()
-    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"))
-    write_data(root / "data")
-    train_tokenizer(Job(recipe, HARDWARE, root / "tokenizer", {"data": root / "data"}))
-    torch.manual_seed(1)
-    config = Qwen3Config(
-        vocab_size=2048,
-        hidden_size=256,
-        intermediate_size=512,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=64,
-        max_position_embeddings=128,
-        tie_word_embeddings=True,
-        initializer_range=0.1,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(root / "dpo/model")
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copy(root / "tokenizer" / name, root / "dpo/model")
-    return Job(recipe, HARDWARE, root / "gguf", {"data": root / "data", "dpo": root / "dpo"})
 
 
 def test_stage_passes_its_gates_and_keeps_finished_files(job: Job) -> None:
@@ -90,7 +49,7 @@ def test_a_changed_model_does_not_pass(job: Job, tmp_path: Path) -> None:
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
     convert(model, folder / "model-F16.gguf")
     with pytest.raises(ParityError, match="perplexity"):
-        run(Job(job.recipe, HARDWARE, folder, job.inputs))
+        run(replace(job, folder=folder))
     assert not list(folder.iterdir())
 
 
@@ -178,3 +137,28 @@ def test_plain_template_renders_the_same(job: Job) -> None:
     rendered = tokenizer.apply_chat_template(messages, tokenize=False)
     assert rendered == tokenizer.apply_chat_template(messages, tokenize=False, chat_template=plain_template(template))
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen3ForCausalLM"]
+
+
+def test_tools_in_the_file_render_and_are_cut_as_in_hugging_face(job: Job, tmp_path: Path) -> None:
+    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+    folder = job.inputs["dpo"] / "model"
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    row = next(row for row in read_rows(Path("data/sample/tools.jsonl")) if row["lang"] == "kk")
+    convert(folder, tmp_path / "m.gguf")
+    with llama.opened(tmp_path / "m.gguf", 128, 1) as model:
+        template = model.metadata["tokenizer.chat_template"]
+        formatter = Jinja2ChatFormatter(template=template, eos_token="<|im_end|>", bos_token="", add_generation_prompt=True)
+        rendered = formatter(messages=row["messages"], tools=row["tools"]).prompt
+        ids = llama.token_ids(model, rendered)
+    assert rendered == tokenizer.apply_chat_template(row["messages"], tools=row["tools"], tokenize=False, add_generation_prompt=True)
+    assert ids == tokenizer(rendered, add_special_tokens=False).input_ids and SPECIAL_IDS["<tool_call>"] in ids
+
+
+def test_the_modelfile_names_a_file_that_is_there(job: Job, tmp_path: Path) -> None:
+    modelfile.write(tmp_path, ("F16", "Q8_0", "Q4_K_M"), 128)
+    text = (tmp_path / "Modelfile").read_text()
+    assert "\nFROM ./model-Q4_K_M.gguf\n" in text and "PARAMETER num_ctx 128" in text
+    ends = text.count("{{ end }}") + text.count("{{- end }}")
+    assert ends == sum(text.count(opening) for opening in ("{{ if ", "{{- if ", "{{ range ", "{{- range ")) > 0
+    assert modelfile.render("F16", 128).splitlines()[1] == "FROM ./model-F16.gguf"

@@ -7,6 +7,7 @@ import pytest
 from kishi.errors import RecipeError
 from recipes.loading import load_hardware, load_recipe
 from recipes.run import main
+from recipes.stages import chain
 
 TINY = Path("recipes/kishi-tiny.yaml")
 
@@ -84,3 +85,21 @@ def test_the_command_line_ends_with_2_and_one_message(capsys: pytest.CaptureFixt
     assert main([str(TINY), "data", "--phase", "1"]) == 2
     assert main(["recipes/none.yaml", "data"]) == 2
     assert main([str(TINY), "data", "--hw", "toaster"]) == 2
+
+
+def test_methods_of_quantising_are_stages_when_they_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    plain, some = chain(load_recipe(TINY)), chain(load_recipe(TINY, ["quantize.qat.steps=5", "quantize.awq={}"]))
+    assert "awq" not in plain and plain["eval-quantized"].on_request
+    assert [name for name in some if name not in plain] == ["awq", "qat"] and not some["eval-quantized"].on_request
+    assert {"awq", "qat", "gguf"} < set(some["eval-quantized"].inputs)
+    assert main([str(TINY), "awq"]) == 2
+    assert "awq is no stage of this recipe" in capsys.readouterr().err
+    assert main([str(TINY), "all", "--dry-run"]) == 0
+    assert "eval-quantized" not in capsys.readouterr().out
+
+
+def test_calibration_is_in_languages_of_the_mix() -> None:
+    assert load_recipe(TINY).calibration_mix == {"kk": 0.5, "ru": 0.25, "en": 0.25}
+    assert load_recipe(TINY, ["quantize.calibration.mix={en: 3}"]).calibration_mix == {"en": 1.0}
+    with pytest.raises(RecipeError, match=r"quantize\.calibration\.mix: ru not in data\.mix"):
+        load_recipe(TINY, ["data.mix={kk: 0.5, en: 0.5}", "tokenizer.mix={kk: 1}", "quantize.calibration.mix={ru: 1}"])

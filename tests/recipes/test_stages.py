@@ -19,8 +19,9 @@ def test_optional_stages(capsys: pytest.CaptureFixture[str]) -> None:
     assert "reward" not in chain(load_recipe(TINY, ["reward=null"]))
     with_all = list(chain(load_recipe(TINY, [GRPO])))
     assert set(with_all) < set(NAMES) and with_all.index("dpo") < with_all.index("grpo")
+    assert chain(load_recipe(TINY, [GRPO]))["gguf"].inputs[0] == "grpo"  # the last chat model is the one that is quantised
     assert main([str(TINY), "grpo", "--dry-run"]) == 2
-    assert "grpo is a stage of recipes with a `grpo` only" in capsys.readouterr().err
+    assert "grpo is no stage of this recipe, which lacks the section for it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

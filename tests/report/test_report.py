@@ -152,6 +152,10 @@ def _stage(root: Path, stage: str) -> Path:
     folder = root / stage
     folder.mkdir(parents=True)
     _fill(folder, stage)
+    return _finished(folder, stage)
+
+
+def _finished(folder: Path, stage: str) -> Path:
     made = Manifest(
         schema_version=1,
         kind=stage,
@@ -319,6 +323,26 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
+
+
+def test_quantised_forms_are_compared(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    def form(megabytes: float, rise: float, **more: Any) -> dict[str, Any]:
+        speeds = {"tokens_per_second": {"cpu": 90.0}, "words_per_second": {"kk": {"cpu": 31.5}}, "peak_memory_bytes": {"cpu": 10**8}}
+        rises = {language: {"rise": rise, "interval": [rise - 0.1, rise + 0.1]} for language in BITS}
+        return {"bytes": megabytes * 1e6, "bits_per_weight": 4.5, "bits_per_byte": BITS, "rise_percent": rises, **speeds, **more}
+
+    models = {"bf16": form(7.3, 0.0), "gguf-Q4_K_M": form(2.4, 1.25, tasks={"mcq_kk": {"acc": 0.4}}), f"awq {EVIL}": form(2.7, -0.5)}
+    FACTS["eval-quantized"] = {}
+    folder = tmp_path / "runs/eval-quantized"
+    write_json(folder / "results.json", {"models": models, "documents": {"kk": 10, "ru": 9, "en": 8}})
+    inputs["eval-quantized"] = _finished(folder, "eval-quantized")
+    _, page = _report(tmp_path, inputs)
+    text = " ".join(_parse(page).text.split())
+    for shown in ("+1.25 % [+1.15, +1.35]", "-0.50 %", "90.0 31.5 100.0 MB", "kk 10, ru 9, en 8", "Size against loss", "40.0 %"):
+        assert shown in text, shown
+    assert page.count('r="3"') >= 9 and "<script>" not in page.split("</style>")[1]
+    (folder / "results.json").write_text('{"models": {"bf16": 3}}')
+    assert "quantised" in _report(tmp_path, inputs)[0]["sections"]  # damaged: no error
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
