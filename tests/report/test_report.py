@@ -233,7 +233,7 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     for figure in ("66.7 % [35.0 %, 88.0 %]", "61.1 % [30.0 %, 90.0 %]", "-0.250", "0.123", "25.0 % → 50.0 %"):  # reward model, GRPO
         assert figure in text, figure
     assert "not recorded" not in text and "not run" not in text
-    assert page.count("<svg") == 10 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 2 + 1 + 2
+    assert page.count("<svg") == 11 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 2 + 1 + 2 + 2
     assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
 
 
@@ -319,7 +319,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 11 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert page.count("<svg") == 12 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
