@@ -39,7 +39,8 @@ def train(job: Job) -> dict[str, Any]:
     steps = training.train(trainer, job.folder, "grpo", lambda: {f"heldout_{name}": value for name, value in measure().items()})
     if not is_main():
         return {}
-    by_language = {language: measure([task for task in heldout if task.lang == language]) for language in job.recipe.languages}
+    languages = dict.fromkeys(task.lang for task in heldout)
+    by_language = {language: measure([task for task in heldout if task.lang == language]) for language in languages}
     after, trained = measure(), adapters.facts(trainer.model, section.lora)
     model = adapters.merged(trainer.model)
     model_folder.save(model, source, job.folder / "model")

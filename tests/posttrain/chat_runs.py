@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ def _forked(folder: Path, stage: str, name: str, fate: str, step: int) -> int:
     try:
         run(folder, stage, name, fate, step)
         code = 0
+    except BaseException:
+        traceback.print_exc()  # the fork would end without a word
     finally:
         os._exit(code)
 
