@@ -7,7 +7,7 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help slurm setup setup-dev setup-peers setup-quantize doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf awq gptq autoround fp8 qat eval eval-quantized report chat check test test-slow lock
+.PHONY: help slurm setup setup-dev setup-peers setup-quantize doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf awq gptq autoround fp8 qat eval eval-quantized report slides push chat check test test-slow lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9- ]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
@@ -70,6 +70,10 @@ eval: ## every model side by side
 	@$(RUN) eval $(ARGS)
 report: ## one HTML page
 	@$(RUN) report $(ARGS)
+slides: ## the final presentation, HTML and PDF (ARGS="--since 2026-11-17": the weekly one)
+	@$(PYTHON_BIN) -m report.slides $(RECIPE) $(ARGS)
+push: ## dry run of publishing on the hub, behind gates (ARGS="--owner NAME --yes" uploads)
+	@$(PYTHON_BIN) -m publish.push $(RUN_FOLDER) $(ARGS)
 chat: ## talk to the quantised model (ARGS=--tools: it may call a calculator)
 	@$(PYTHON_BIN) -m serve.chat $(GGUF) $(ARGS)
 slurm: ## the chain as jobs on a cluster (slurm/cluster.env; STAGES="...": only these)

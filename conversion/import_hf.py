@@ -51,12 +51,12 @@ def convert(folder: Path, out: Path, texts: Sequence[list[int]]) -> dict[str, An
 @command
 def main() -> None:
     """Command line."""
-    from transformers import AutoTokenizer
-
     parser = argparse.ArgumentParser(description="Hugging Face folder -> Megatron checkpoint at step 0, with parity")
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
+    from transformers import AutoTokenizer  # after the options: a wrong one is told at once
+
     tokenizer: Any = AutoTokenizer.from_pretrained(arguments.folder)
     texts = [tokenizer(text, add_special_tokens=False).input_ids[:LENGTH] for text in hard_texts()]
     arguments.out.mkdir(parents=True, exist_ok=True)

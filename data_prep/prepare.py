@@ -71,6 +71,7 @@ def _facts(job: Job, statistics: Statistics, work: Path, units: Sequence[Unit]) 
         "mix": {"asked": dict(data.mix), **{tier: mix_shares(kept[tier]["bytes"], data.mix) for tier in tiers}},
         "funnel": {tier: _funnel(statistics, tier) for tier in tiers},
         "removed": {tier: statistics.removed(tier, "documents") for tier in tiers},
+        "removed_by_language": {tier: statistics.removed_by_language(tier) for tier in tiers},
         "cut_lines": {tier: statistics.removed(tier, "lines") for tier in tiers},
         "sources": statistics.by_source(FUNNEL),
         "demoted": statistics.notes("filters", "demoted"),

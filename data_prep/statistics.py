@@ -65,6 +65,17 @@ class Statistics:
                         total[key.rsplit("|", 1)[1]] += values[unit]
         return dict(total.most_common())
 
+    def removed_by_language(self, tier: str) -> dict[str, dict[str, int]]:
+        """language -> reason -> documents, of all steps."""
+        result: dict[str, Counter[str]] = defaultdict(Counter)
+        for folder in sorted(path for path in self._work.iterdir() if (path / "00000.json").is_file()):
+            for counts in self._of(folder.name):
+                for key, values in counts["removed"].items():
+                    of_tier, language, _ = key.split("|", 2)
+                    if of_tier == tier and values["documents"]:
+                        result[language][key.rsplit("|", 1)[1]] += values["documents"]
+        return {language: dict(counts.most_common()) for language, counts in sorted(result.items())}
+
     def note(self, step: str, name: str) -> Any:
         """A note that all tasks share."""
         return self._of(step)[0]["notes"].get(name)

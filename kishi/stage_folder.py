@@ -5,10 +5,14 @@ discarded. The old finished folder is only replaced once the new one is complete
 """
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kishi import manifest
+from kishi.errors import ArtefactError
+
+HISTORY = "history"  # beside the stages' folders: manifests of what was made again since, for comparisons over time
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,16 @@ class StageFolder:
     def promote(self) -> None:
         """Put the complete partial folder in the place of the final one."""
         if self.final.exists():
+            self._keep_manifest()
             shutil.rmtree(self._replaced, ignore_errors=True)
             self.final.rename(self._replaced)
         self.partial.rename(self.final)
         shutil.rmtree(self._replaced, ignore_errors=True)
+
+    def _keep_manifest(self) -> None:
+        """Copy the old folder's manifest to `history/<stage>-<when it started>.json`; one that cannot be read has nothing to say."""
+        with suppress(ArtefactError):
+            started = manifest.read(self.final).started.replace(":", "")
+            kept = self.final.parent / HISTORY / f"{self.final.name}-{started}.json"
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(self.final / manifest.FILE_NAME, kept)

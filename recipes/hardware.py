@@ -44,6 +44,12 @@ class Hardware(Section):
     slurm: Slurm | None = None
     memory_gb: float | None = Field(None, gt=0, description="of one device: the micro-batch is lowered until the estimate fits")
     gpu_hour_price: float | None = Field(None, gt=0, description="of one device, in any currency: for the cost of --dry-run")
+    device_watts: float | None = Field(
+        None, gt=0, description="mean draw of one device with its share of machine and cooling: for energy in the report (default: assumed)"
+    )
+    grid_gco2_kwh: float | None = Field(
+        None, ge=0, description="grams of CO2e a kWh of the local grid: for carbon in the report (default: the world's mean)"
+    )
     wandb_project: str | None = Field(None, min_length=1, description="log to Weights & Biases too; TensorBoard files are always written")
     engine: dict[EngineSection, dict[str, bool | int | float | str]] = Field(
         {}, description="Megatron's own settings, by the names of its classes (train/engine_settings.py): kernels, graphs, communication"

@@ -19,7 +19,7 @@ from recipes.hardware import Hardware, default_overlay
 from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.runner import console, folder_of, run_stage, state
 from recipes.schema import Recipe
-from recipes.stages import NAMES, Stage, chain
+from recipes.stages import NAMES, Stage, chain, of_all
 from recipes.summary import print_summary
 
 _CHANGES = "change the recipe, e.g. tokenizer.vocab_size=4096, or with hw. the overlay, e.g. hw.gpu_hour_price=2.5"
@@ -51,7 +51,7 @@ def _execute(options: argparse.Namespace, recipe: Recipe, hardware: Hardware) ->
     if options.stage == "status":
         _print_status(recipe)
         return 0
-    stages = _chosen(options.stage, options.phase, chain(recipe))
+    stages = _chosen(options.stage, options.phase, recipe)
     if options.dry_run:
         _print_plan(stages, recipe, hardware)
         return 0
@@ -62,11 +62,12 @@ def _execute(options: argparse.Namespace, recipe: Recipe, hardware: Hardware) ->
     return 0
 
 
-def _chosen(name: str, phase: int | None, stages: dict[str, Stage]) -> list[Stage]:
+def _chosen(name: str, phase: int | None, recipe: Recipe) -> list[Stage]:
     if phase and name != "pretrain":
         raise RecipeError(f"--phase belongs to pretrain, not to {name}", where="command line")
     if name == "all":
-        return [stage for stage in stages.values() if not stage.on_request]
+        return of_all(recipe)
+    stages = chain(recipe)
     if name == "pretrain":
         return [stages[f"pretrain-phase{n}"] for n in ([phase] if phase else [1, 2])]
     if name not in stages:

@@ -37,7 +37,8 @@ def run_stage(stage: Stage, recipe: Recipe, hardware: Hardware) -> Manifest:
     place.recover()
     inputs = _verified_inputs(stage, recipe)
     files = _files(stage, recipe)
-    fingerprint = _fingerprint(stage, recipe, inputs, files)
+    shown = {key: getattr(hardware, key) for key in stage.overlay}
+    fingerprint = _fingerprint(stage, recipe, inputs, files, shown)
     if up_to_date := _finished(place.final, fingerprint):
         console.print(f"[green]✓[/] {stage.name}: up to date")
         return up_to_date
@@ -95,6 +96,7 @@ def state(stage: Stage, recipe: Recipe) -> tuple[str, str]:
 def _files(stage: Stage, recipe: Recipe) -> dict[str, str]:
     """What it reads besides the stages' folders, and the state of each."""
     beside = [RUNS / recipe.name / name for name in stage.folders]
+    beside += map(Path, stage.repository)
     return local_files.states(recipe, stage.files) | {path.as_posix(): local_files.state(path) for path in beside}
 
 
@@ -110,8 +112,9 @@ def _verified_inputs(stage: Stage, recipe: Recipe) -> dict[str, Manifest]:
     return found
 
 
-def _fingerprint(stage: Stage, recipe: Recipe, inputs: dict[str, Manifest], files: dict[str, str]) -> str:
-    return manifest.sha256_of([stage.section(recipe), {name: found.content_sha256 for name, found in inputs.items()}, files])
+def _fingerprint(stage: Stage, recipe: Recipe, inputs: dict[str, Manifest], files: dict[str, str], shown: dict[str, float | None]) -> str:
+    made_from = [stage.section(recipe), {name: found.content_sha256 for name, found in inputs.items()}, files]
+    return manifest.sha256_of([*made_from, shown] if shown else made_from)
 
 
 def _finished(folder: Path, fingerprint: str) -> Manifest | None:

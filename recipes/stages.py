@@ -21,6 +21,8 @@ class Stage:
     optional_inputs: bool = False
     files: tuple[str, ...] = ()  # parts of the recipe whose local files it reads (recipes/local_files.py)
     folders: tuple[str, ...] = ()  # plain folders of the run that it reads when they are there
+    repository: tuple[str, ...] = ()  # files or folders of the repository that it reads
+    overlay: tuple[str, ...] = ()  # keys of the overlay that its result shows
     on_request: bool = False  # not made by `all`
 
     def load(self) -> Callable[[Job], dict[str, Any]]:
@@ -130,7 +132,14 @@ def chain(recipe: Recipe) -> dict[str, Stage]:
         *_measured(recipe, models),
     )
     report = Stage(
-        "report", "report.build:run", tuple(stage.name for stage in stages), ("eval",), optional_inputs=True, folders=("fertility",)
+        "report",
+        "report.build:run",
+        tuple(stage.name for stage in stages),
+        ("eval",),
+        optional_inputs=True,
+        folders=("fertility",),
+        repository=("bench/records",),
+        overlay=("device_watts", "grid_gco2_kwh", "gpu_hour_price"),
     )
     return {stage.name: stage for stage in (*stages, report)}
 

@@ -7,7 +7,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recipes.job import Job
-from report import sections_models, sections_posttrain, sections_run, sections_tokenizer, sections_tools, sections_training
+from report import (
+    sections_chat,
+    sections_cost,
+    sections_models,
+    sections_posttrain,
+    sections_run,
+    sections_tokenizer,
+    sections_tools,
+    sections_training,
+)
 from report.collect import Run, collect
 from report.view import Section
 
@@ -23,6 +32,9 @@ SECTIONS = (
     sections_training.samples,
     sections_training.data,
     sections_tokenizer.tokenizer,
+    sections_chat.chat_data,
+    sections_cost.optimisations,
+    sections_cost.cost,
     sections_run.provenance,
 )
 

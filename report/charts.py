@@ -1,4 +1,4 @@
-"""Line and bar charts as inline SVG. Colours are CSS classes, so that they follow the page's light or dark theme."""
+"""Line and bar charts, and the funnel, as inline SVG. Colours are CSS classes, so that they follow the page's light or dark theme."""
 
 import math
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 12, 46, 40
 COLOURS = 6
 MAX_POINTS = 300
 LARGEST = 1e100
+_FLOW_LEFT, _FLOW_RIGHT, _ROW, _BAR = 100, 66, 34, 14  # of the funnel
 
 Point = tuple[float, float]
 
@@ -170,6 +171,57 @@ def bar_chart(title: str, rows: Sequence[tuple[str, Sequence[float | None]]], na
                 continue
             length = max(0.0, scale(value) - left)
             body += f'<rect x="{left:.1f}" y="{y + index * bar}" width="{length:.1f}" height="{bar - 1}" class="fill c{index % COLOURS}"/>'
-            body += _text(left + length + 3, y + index * bar + 8, f"{value:.3g}", "start", "value")
+            body += _text(left + length + 3, y + index * bar + 8, f"{value:,.0f}" if value >= 1000 else f"{value:.3g}", "start", "value")
     body += _text((left + WIDTH) / 2, height - 8, unit)
     return _picture(title, f"{len(rows)} groups of {', '.join(names)}", height, body + _legend(names))
+
+
+def flow_chart(title: str, steps: Sequence[Row], languages: Sequence[str], unit: str = "documents") -> Markup | None:
+    """A bar a step, a segment a language, as wide as its documents (or bytes); on the right what is left and what went."""
+    counts = [[_count(step, unit, language) for language in languages] for step in steps]
+    largest = max((sum(row) for row in counts), default=0)
+    if len(counts) < 2 or not largest:
+        return None
+    scale = Scale(0, largest, _FLOW_LEFT, WIDTH - _FLOW_RIGHT)
+    body = ""
+    for place, (step, row) in enumerate(zip(steps, counts, strict=True)):
+        y = TOP + place * _ROW
+        body += _text(_FLOW_LEFT - 5, y + 11, str(step.get("step")), "end")
+        body += _segments(row, scale, y)
+        if place + 1 < len(counts):
+            body += _bands(row, counts[place + 1], scale, y)
+        gone = sum(counts[place - 1]) - sum(row) if place else 0
+        body += _text(scale(sum(row)) + 4, y + 11, f"{sum(row):,.0f}{f' (−{gone:,.0f})' if gone > 0 else ''}", "start", "value")
+    described = f"{sum(counts[0]):,.0f} {unit} at first, {sum(counts[-1]):,.0f} at last"
+    return _picture(title, described, TOP + _ROW * len(counts), body + _legend(languages))
+
+
+def _count(step: Row, unit: str, language: str) -> float:
+    value = dig(step, unit, language)
+    return float(value) if is_number(value) else 0.0
+
+
+def _edges(row: Sequence[float], scale: Scale) -> list[tuple[float, float]]:
+    """Left and right end of each language's segment."""
+    ends, total = [], 0.0
+    for count in row:
+        ends.append((scale(total), scale(total + count)))
+        total += count
+    return ends
+
+
+def _segments(row: Sequence[float], scale: Scale, y: float) -> str:
+    parts = [
+        f'<rect x="{start:.1f}" y="{y}" width="{end - start:.1f}" height="{_BAR}" class="fill c{place % COLOURS}"/>'
+        for place, (start, end) in enumerate(_edges(row, scale))
+    ]
+    return "".join(parts)
+
+
+def _bands(row: Sequence[float], below: Sequence[float], scale: Scale, y: float) -> str:
+    """What goes on from one bar to the next; the rest ends here."""
+    top, bottom = y + _BAR, y + _ROW
+    return "".join(
+        f'<polygon points="{a:.1f},{top} {b:.1f},{top} {d:.1f},{bottom} {c:.1f},{bottom}" class="band c{place % COLOURS}"/>'
+        for place, ((a, b), (c, d)) in enumerate(zip(_edges(row, scale), _edges(below, scale), strict=True))
+    )

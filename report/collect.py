@@ -37,6 +37,7 @@ class Run:
 
     recipe: Recipe
     folders: Mapping[str, Path]
+    overlay: Mapping[str, Any] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
@@ -85,7 +86,7 @@ class Run:
 
 def collect(job: Job) -> Run:
     """Read the manifests of all stages that have one, and note what does not fit together."""
-    run = Run(job.recipe, job.inputs)
+    run = Run(job.recipe, job.inputs, job.hardware.model_dump(mode="json"))
     for stage in (*STAGES, *sorted(set(job.inputs) - set(STAGES))):
         if stage not in job.inputs:
             continue

@@ -12,10 +12,15 @@ from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig,
 BASELINES = ("random", "majority")
 
 
+def results(run: Run) -> dict[str, Any]:
+    """What the evaluation measured: models and tasks; empty before it has run."""
+    return table_of(run.value("eval", "results.json"))
+
+
 def evaluation(run: Run) -> Section:
     """Every model side by side."""
-    section, results = Section("evaluation", "Evaluation"), table_of(run.value("eval", "results.json"))
-    models = {name: table_of(row) for name, row in table_of(results.get("models")).items()}
+    section, found = Section("evaluation", "Evaluation"), results(run)
+    models = {name: table_of(row) for name, row in table_of(found.get("models")).items()}
     languages = run.recipe.languages
     rows = [
         [
@@ -31,7 +36,7 @@ def evaluation(run: Run) -> Section:
     chart = bar_chart("Bits per byte", [group for group in groups if any(v is not None for v in group[1])], languages, "bits per byte")
     section.add(Chart(chart) if chart else None)
     for task in dict.fromkeys(task for row in models.values() for task in table_of(row.get("tasks"))):
-        section.add(_task(task, models, results))
+        section.add(_task(task, models, found))
     return section
 
 
@@ -39,8 +44,8 @@ def _finite(value: Any) -> float | None:
     return value if is_number(value) else None
 
 
-def _task(task: str, models: dict[str, dict[str, Any]], results: dict[str, Any]) -> Table:
-    described = table_of(dig(results, "tasks", task))
+def _task(task: str, models: dict[str, dict[str, Any]], found: dict[str, Any]) -> Table:
+    described = table_of(dig(found, "tasks", task))
     rows = []
     for name, row in models.items():
         if score := table_of(dig(row, "tasks", task)):
@@ -104,12 +109,13 @@ def _side_by_side(written: list[Row], prompts: dict[str, str]) -> Table:
     cells = {(row.get("model"), row.get("lang")): row for row in written}
     rows = [["prompt", "", *(prompts.get(language, "") for language in languages)]]
     for model, mode in dict.fromkeys((str(row.get("model")), str(row.get("mode", ""))) for row in written):
-        rows.append([model, mode, *(_cut_off(cells.get((model, language))) for language in languages)])
+        rows.append([model, mode, *(cut_off(cells.get((model, language))) for language in languages)])
     caption = "Greedy texts of every model, in the order of training (… : cut off, did not stop by itself)"
     return Table(caption, ["model", "mode", *languages], rows)
 
 
-def _cut_off(row: Row | None) -> str:
+def cut_off(row: Row | None) -> str:
+    """What a model wrote, and whether it stopped by itself."""
     if row is None:
         return NONE
     return f"{row.get('text', '')}{'' if row.get('stopped', True) else ' …'}".strip() or "(empty: ended at once)"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kishi.jsonl import Row
-from report.charts import Series, line_chart, points
+from report.charts import Series, flow_chart, line_chart, points
 from report.collect import Run
 from report.view import Chart, Note, Sample, Samples, Section, Table, dig, is_number, number, percent, size, table_of
 
@@ -16,6 +16,9 @@ def data(run: Run) -> Section:
     """The funnel of each tier, reasons of removal, cleaning score, mix."""
     section, facts, languages = Section("data", "Data"), run.facts("data"), run.recipe.languages
     for tier, steps in table_of(facts.get("funnel")).items():
+        chart = flow_chart(f"Documents of the {tier} tier, step by step", [step for step in steps if isinstance(step, dict)], languages)
+        section.add(Chart(chart) if chart else None)
+    for tier, steps in table_of(facts.get("funnel")).items():
         rows = [
             [str(step.get("step")), *(f"{number(dig(step, 'documents', la))} · {size(dig(step, 'bytes', la))}" for la in languages)]
             for step in steps
@@ -26,12 +29,45 @@ def data(run: Run) -> Section:
     reasons = sorted({reason for counts in removed.values() for reason in table_of(counts)})
     rows = [[reason, *(number(dig(counts, reason) or 0) for counts in removed.values())] for reason in reasons]
     section.add(Table("Documents removed, by reason", ["reason", *removed], rows))
+    for tier, by_language in table_of(facts.get("removed_by_language")).items():
+        section.add(_removed(tier, table_of(by_language)))
+    section.add(_sources(run))
     section.add(_cleaning(facts))
     mix = table_of(facts.get("mix"))
     section.add(Table("Language mix by bytes", ["", *languages], [[n, *(percent(dig(s, la)) for la in languages)] for n, s in mix.items()]))
     if facts:
         section.add(Note(f"Lines put aside as unreadable: {number(facts.get('quarantined'))}. Held out: {_counts(facts)}."))
     return section
+
+
+def _removed(tier: str, by_language: dict[str, Any]) -> Table:
+    reasons = dict.fromkeys(reason for counts in by_language.values() for reason in table_of(counts))
+    rows = [[reason, *(number(dig(counts, reason) or 0) for counts in by_language.values())] for reason in reasons]
+    return Table(f"Documents removed from the {tier} tier, by language", ["reason", *by_language], rows)
+
+
+def _sources(run: Run) -> Table:
+    """The datasheet in short: what was trained on, from where, under which licence, and how often it was seen."""
+    licences = table_of(run.facts("data").get("licenses"))
+    facts = run.facts("index")
+    epochs = {(row.get("phase"), row.get("source")): row.get("epochs") for row in facts.get("epochs") or () if isinstance(row, dict)}
+    rows = []
+    for row in facts.get("sources") or ():
+        source, tier = dig(row, "source"), dig(row, "tier")
+        phase = next((n for n, made in enumerate(run.recipe.pretrain.phases, 1) if made.tier == tier), None)
+        counts = [number(dig(row, key)) for key in ("documents", "tokens")]
+        seen = number(epochs.get((phase, source)), 2)
+        rows.append(
+            [
+                str(source),
+                str(licences.get(str(source), "not recorded")),
+                f"{tier} {dig(row, 'lang')}",
+                *counts,
+                size(dig(row, "bytes")),
+                seen,
+            ]
+        )
+    return Table("Datasheet: what was trained on", ["source", "licence", "tier", "documents", "tokens", "text", "epochs"], rows)
 
 
 def _counts(facts: dict[str, Any]) -> str:

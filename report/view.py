@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from markupsafe import Markup
 
@@ -129,7 +129,7 @@ def table_of(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """A finite number (JSON's NaN is none)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ def test_nothing_is_lost_without_a_reason(made: tuple[Path, dict[str, Any]]) -> 
     assert kept + len(documents) == begun
     assert sum(map(sum, (counts.values() for counts in facts["removed"].values()))) == len(documents)
     assert {row["source"] for row in facts["sources"]} == {"sample"}
+
+
+def test_reasons_of_the_languages_add_up_to_those_of_the_tier(made: tuple[Path, dict[str, Any]]) -> None:
+    facts = made[1]
+    for tier, reasons in facts["removed"].items():
+        assert reasons == dict(sum((Counter(counts) for counts in facts["removed_by_language"][tier].values()), Counter()))
 
 
 def test_masks_survive_into_the_corpus(made: tuple[Path, dict[str, Any]]) -> None:

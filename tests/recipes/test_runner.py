@@ -1,11 +1,13 @@
 """The runner with small real stages: skip, stale, refuse, resume."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kishi.errors import ArtefactError
+from kishi.manifest import Manifest
 from recipes import runner
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
@@ -70,6 +72,23 @@ def test_a_changed_recipe_makes_the_chain_stale() -> None:
     assert runner.state(ONE, changed)[0] == "done" and runner.state(TWO, changed)[0] == "stale"
     _run(TWO, "seed=7")
     assert calls == ["first", "second", "first", "second"]
+
+
+def test_manifests_of_stages_made_again_are_kept(tmp_path: Path) -> None:
+    first_time = _run(ONE)
+    assert not (tmp_path / "kishi-tiny/history").exists()
+    _run(ONE, "seed=99")
+    (kept,) = (tmp_path / "kishi-tiny/history").iterdir()
+    assert kept.name.startswith("one-") and Manifest.model_validate_json(kept.read_bytes()) == first_time
+
+
+def test_a_stage_that_shows_the_overlay_is_made_again_with_another() -> None:
+    shows = replace(ONE, overlay=("device_watts",))
+    _run(shows)
+    recipe = load_recipe(Path("recipes/kishi-tiny.yaml"), [])
+    runner.run_stage(shows, recipe, load_hardware("cpu", ["device_watts=40"]))
+    runner.run_stage(shows, recipe, load_hardware("cpu", ["device_watts=40"]))
+    assert calls == ["first", "first"]
 
 
 def test_a_missing_or_damaged_input_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -18,12 +19,27 @@ from kishi.manifest import Manifest
 from recipes.hardware import Hardware
 from recipes.job import Job
 from recipes.schema import Recipe
-from report.build import run
+from report import records
+from report.build import SECTIONS, run
+from report.charts import flow_chart
 from report.collect import STAGES
 
 GRPO = {"grpo": {"examples": 60, "batch_size": 8, "learning_rate": 1e-6}}  # off in the demo: with it, every stage is in the chain
 RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")) | GRPO)
 HARDWARE = Hardware.model_validate(yaml.safe_load(Path("nemo_configs/cpu.yaml").read_text(encoding="utf-8")))
+CHARTS = (
+    "Training loss",
+    "Bits per byte of held-out clean text",
+    "Bits per byte of held-out dirty text",
+    "Multiple choice while training",
+    "Learning rate",
+    "Bits per byte",
+    "SFT: loss",
+    "Documents of the dirty tier, step by step",
+    "What the sft examples ask for",
+    "Speed of training on one device",
+    "Device hours",
+)
 EVIL = '<script>console.error("ran")</script><img src=x onerror="console.error(1)">'
 BITS = {"kk": 1.7, "ru": 2.0, "en": 2.9}
 
@@ -61,7 +77,14 @@ FACTS: dict[str, dict[str, Any]] = {
         "bits_per_byte": {"first": BITS, "last": BITS},
     },
     "export-hf": {"phase1": {"max_difference": 0.0}, "phase2": {"max_difference": 1.5e-7}},
-    "chat-data": {"examples": {"sft": {"train": 1612}}, "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}}},
+    "chat-data": {
+        "examples": {"sft": {"train": 1612, "heldout": 79}},
+        "kinds": {"sft": {"languages train": {"kk": 900}, "languages heldout": {"kk": 40}, "tasks": {"qa": 36, "headline": 252}}},
+        "sources": {f"a set {EVIL}": {"kept": 1612, "refused": 3}},
+        "licenses": {f"a set {EVIL}": {"Apache-2.0": 1612}},
+        "removed": {"near-duplicate example": 21},
+        "decontaminated_against": {"mcq": 300},
+    },
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
     "grpo": {"examples": {"train": 60, "heldout": 6}, "heldout": {"ended": 1.0, "right": 0.5, "before": {"ended": 0.9, "right": 0.25}}},
@@ -204,6 +227,20 @@ def _parse(page: str) -> _Parser:
     return parser
 
 
+@pytest.fixture(autouse=True)
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository's records: one optimisation, before and after."""
+    folder = tmp_path / "records/2026-01-02-speed"
+    device = {"cpu": "Xeon", "cores": 4, "gpus": ["NVIDIA H100, 81559 MiB"] * 2}
+    for name, speed in (("before", 100_000), ("result", 150_000)):
+        figures = {"350m": {"tokens_per_second": speed, "ms_per_step": 9.0, "processes": 2, "mfu": 0.4}, "500m": {"error": "not done"}}
+        write_json(
+            folder / f"{name}.json", {"name": "speed", "date": "2026-01-02", "device": device, "commit": "c" * 40, "figures": figures}
+        )
+    monkeypatch.setattr(records, "RECORDS", folder.parent)
+    return folder
+
+
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Path]:
     """The folder of every stage."""
@@ -232,9 +269,37 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     assert "30.0 % [19.1 %, 43.8 %]" in text
     for figure in ("66.7 % [35.0 %, 88.0 %]", "61.1 % [30.0 %, 90.0 %]", "-0.250", "0.123", "25.0 % → 50.0 %"):  # reward model, GRPO
         assert figure in text, figure
+    assert "sft 1,612 79 900 + 40 0 + 0" in " ".join(text.split()) and "No example repeats a text" in text
     assert "not recorded" not in text and "not run" not in text
-    assert page.count("<svg") == 11 and page.count("<polyline") == 2 + 3 + 3 + 2 + 1 + 2 + 2 + 1 + 2 + 2
+    drawn = re.findall(r'class="chart-title">(.*?)</text>', page)
+    assert set(CHARTS) <= set(drawn) and len(drawn) == page.count("<svg")
+    assert page.count("<polyline") >= 2 + 3 + 3 + 2 + 1 + 2 + 1
     assert "held-out dirty text" in page and "kk: 0.3 to 0.3; random: 0.25 to 0.25" in page
+
+
+def test_before_and_after_of_an_optimisation_and_what_the_run_took(tmp_path: Path, inputs: dict[str, Path], measured: Path) -> None:
+    (measured.parent / "2026-01-03-broken").mkdir()
+    page = _report(tmp_path, inputs)[1]
+    text = " ".join(_parse(page).text.split())
+    assert "before: 350m 100,000 2 40.0 % 2026-01-02-speed" in text and "350m 150,000 2 40.0 % 2026-01-02-speed" in text
+    assert "2 x NVIDIA H100" in text and "result.json: FileNotFoundError" in text
+    hours = len(STAGES) * 1.7 / 3600  # each stage's seconds
+    assert (
+        f"all stages {hours:.3g} {100 * hours:.1f} Wh {48 * hours:.1f} g CO2e" in text
+        and "Assumed: 100 W the machine without GPU; 480 g CO2e/kWh" in text
+    )
+    shutil.rmtree(measured.parent)
+    facts, _ = _report(tmp_path, inputs)
+    assert facts["missing"] == ["optimisations"]
+
+
+def test_bands_of_the_funnel_grow_thinner(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    steps = [{"step": "a", "documents": {"kk": 60, "ru": 40}}, {"step": "b", "documents": {"kk": 30, "ru": 0}}]
+    chart = ElementTree.fromstring(str(flow_chart("t", steps, ["kk", "ru"])))
+    widths = [float(bar.get("width", 0)) for bar in chart.iter("rect") if bar.get("height") == "14"]
+    assert [round(width / widths[0], 2) for width in widths] == [1.0, 0.67, 0.5, 0.0]
+    assert "30 (−70)" in "".join(text.text or "" for text in chart.iter("text"))
+    assert flow_chart("t", steps[:1], ["kk", "ru"]) is None
 
 
 def test_answers_of_all_models_stand_side_by_side(tmp_path: Path, inputs: dict[str, Path]) -> None:
@@ -319,7 +384,7 @@ def test_tokenizers_are_compared_or_it_is_said_what_to_run(tmp_path: Path, input
         "4 tokens, 2.00 a word",
     ):
         assert shown in text, shown
-    assert page.count("<svg") == 12 and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
+    assert "Tokens per word</text>" in page and page.count('class="t1 cut"') == 2 and "漢" in text and EVIL in text
     assert facts["remarks"] == []
     _compared(inputs, "b" * 64)
     assert _report(tmp_path, inputs)[0]["remarks"] == ["fertility: stale, the tokenizer was made again after it; make fertility"]
@@ -363,5 +428,5 @@ def test_browser_shows_it_without_errors_or_overflow(tmp_path: Path, inputs: dic
     done = subprocess.run([*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>width (\d+) sections (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= width and int(found[2]) == 11
+    assert int(found[1]) <= width and int(found[2]) == len(SECTIONS)
     assert "CONSOLE" not in done.stderr

@@ -1,0 +1,1 @@
+"""Uploads a finished run to the Hugging Face hub, after gates."""
