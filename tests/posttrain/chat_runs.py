@@ -27,7 +27,7 @@ from recipes.loading import load_hardware, load_recipe
 
 __all__ = ["DPOTrainer", "GRPOTrainer", "KTOTrainer", "RewardTrainer", "SFTTrainer"]  # imported before the forks, which is what costs time
 SMALL = (
-    "sft.epochs=0.5", "dpo.epochs=0.5", "sft.batch_size=4", "reward.epochs=0.5",
+    "sft.epochs=0.5", "dpo.epochs=0.5", "dpo.sft_weight=0", "sft.batch_size=4", "reward.epochs=0.5",
     "reward.batch_size=4", "reward.prompts=2",
 )  # fmt: skip
 GRPO = "grpo={examples: 4, heldout: 6, generations: 2, batch_size: 4, answer_tokens: 8, learning_rate: 1.0e-3}"
@@ -36,7 +36,7 @@ VARIANTS = {  # other ways to train, by the name of the run
     "packed": ("sft.packing=true",),
     "lora": ("sft.lora={rank: 2, alpha: 4}", "dpo.lora={rank: 2, alpha: 4}", "reward.lora={rank: 2, alpha: 4}"),
     "neftune": ("sft.neftune_alpha=5",),
-    "kto": ("dpo.method=kto", "dpo.sft_weight=0"),
+    "kto": ("dpo.method=kto",),
     "reference-free": ("dpo.reference_free=true", "dpo.loss=sigmoid_norm"),
     "grpo": (GRPO,),
 }
