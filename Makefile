@@ -7,7 +7,7 @@ RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
 export PYTHON
 
-.PHONY: help slurm setup setup-dev setup-peers setup-quantize doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo tools gguf awq gptq autoround fp8 qat eval eval-quantized report slides push chat serve check test test-slow lock
+.PHONY: help slurm setup setup-dev setup-peers setup-quantize doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf awq gptq autoround fp8 qat eval eval-quantized report slides push chat serve check test test-slow lock
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9- ]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## make .venv from the lock files (again: seconds)
@@ -52,6 +52,12 @@ sft: ## supervised fine-tuning
 	@$(RUN) sft $(ARGS)
 dpo: ## preference optimisation
 	@$(RUN) dpo $(ARGS)
+grpo: ## recipes with a section of that name: reinforcement on tasks that a program can check
+	@$(RUN) grpo $(ARGS)
+reward: ## recipes with a section of that name: a model that scores answers
+	@$(RUN) reward $(ARGS)
+best-of-n: ## several answers, the best first (ARGS="--prompt '...'")
+	@$(PYTHON_BIN) -m posttrain.best_of_n $(RUN_FOLDER) $(ARGS)
 tools: ## function calling (recipes with the section)
 	@$(RUN) tools $(ARGS)
 gguf: ## quantised files for llama.cpp

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from transformers.trainer_callback import PrinterCallback
 
 from bench.peer_pretrain import model_of
 from kishi.jsonl import write_json
 from posttrain.record import Recorder
-from posttrain.training import micro_batch, quiet
+from posttrain.training import micro_batch
 from recipes.hardware import Hardware
 from recipes.loading import load_hardware, load_recipe, split_changes
 from recipes.schema import Recipe
@@ -106,7 +107,7 @@ def train(recipe: Recipe, hardware: Hardware, samples: Path, out: Path) -> dict[
     torch.manual_seed(recipe.seed)
     config = arguments(recipe, hardware, out)
     trainer = InOrder(model=model_of(recipe), args=config, train_dataset=Samples(samples), data_collator=collate, callbacks=[Clock()])
-    quiet(trainer)
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Recorder(out, "peer"))
     begin = time.perf_counter()
     trainer.train()

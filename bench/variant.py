@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from kishi import failure
 from kishi.errors import KishiError
 from kishi.jsonl import write_json
 from kishi.processes import die_with_parent
@@ -90,7 +91,6 @@ def write_index(folder: Path, recipe: Recipe, samples: int) -> None:
 
 def train(request: Request, recipe: Recipe, hardware: Hardware, folder: Path) -> dict[str, Any]:
     """Times of the stage's own workers, with bench/step_times.py watching."""
-    from train import failure
     from train.launch import run_workers
     from train.plan import Plan
 

@@ -18,11 +18,10 @@ from eval import any_model, chat, decontamination, examination, held_out, kept_r
 from eval.measure import Examination, Part
 from kishi.jsonl import write_json, write_rows
 from kishi.progress import track
-from recipes.job import Job
+from recipes.job import CHAT_MODELS, Job
 from recipes.schema_eval import Peer
 
 # chat models of a run in the order of training: stage -> the folder of its model
-CHAT_STAGES = ("sft", "dpo", "tools")
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _candidates(job: Job, tokenizer: Tokenizer, test: Examination) -> dict[str, 
         "phase1": _own(exported / "phase1", job, test),
         "phase2": _own(exported / "phase2", job, test, asked=True),  # before chat training
     }
-    for stage in CHAT_STAGES:
+    for stage in CHAT_MODELS:
         if stage in job.inputs:
             found[stage] = _own(job.inputs[stage] / "model", job, test, chat=True, asked=True)
     for kind in job.recipe.gguf.types:

@@ -17,10 +17,19 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """Text without special tokens; `stopped` when the last token is the end of the turn."""
+    """Text without special tokens; `stopped` when the last token is the end of the turn; `tokens` before it."""
 
     text: str
     stopped: bool
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Over many prompts: share of answers that end their turn, and their mean length in tokens."""
+
+    stop_rate: float
+    tokens: float
 
 
 def stops(tokenizer: Any) -> list[int]:
@@ -39,12 +48,25 @@ def answers(model: Any, tokenizer: Any, conversations: Sequence[Messages], most:
     return found
 
 
-def _batch(model: Any, tokenizer: Any, conversations: list[Messages], most: int) -> list[Answer]:
+@torch.no_grad()
+def sampled(model: Any, tokenizer: Any, conversations: Sequence[Messages], count: int, temperature: float, seed: int) -> list[list[Answer]]:
+    """`count` random answers to each conversation, at most ANSWER_TOKENS long; the same for the same seed and device."""
+    model.eval()
+    torch.manual_seed(seed)
+    repeated = [turns for turns in conversations for _ in range(count)]
+    found: list[Answer] = []
+    for start in range(0, len(repeated), BATCH):
+        part = repeated[start : start + BATCH]
+        found += _batch(model, tokenizer, part, ANSWER_TOKENS, do_sample=True, temperature=temperature, top_k=0, top_p=1.0)
+    return [found[start : start + count] for start in range(0, len(found), count)]
+
+
+def _batch(model: Any, tokenizer: Any, conversations: list[Messages], most: int, **how: Any) -> list[Answer]:
     texts = [tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) for turns in conversations]
     given = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt").to(model.device)
     out = model.generate(
-        input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=most, do_sample=False,
-        eos_token_id=stops(tokenizer), pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        input_ids=given["input_ids"], attention_mask=given["attention_mask"], max_new_tokens=most,
+        **(how or {"do_sample": False}), eos_token_id=stops(tokenizer), pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
     )  # fmt: skip
     new = out[:, given["input_ids"].shape[1] :].tolist()
     rooms = [max(1, model.config.max_position_embeddings - int(length)) for length in given["attention_mask"].sum(1)]
@@ -55,15 +77,23 @@ def _read(tokenizer: Any, ids: list[int]) -> Answer:
     ends = stops(tokenizer)
     end = next((place for place, token in enumerate(ids) if token in ends), None)
     stopped = end is not None and ids[end] == ends[0]
-    return Answer(tokenizer.decode(ids[:end], skip_special_tokens=True), stopped)
+    return Answer(tokenizer.decode(ids[:end], skip_special_tokens=True), stopped, len(ids[:end]))
+
+
+def of_prompts(model: Any, tokenizer: Any, prompts: Sequence[Messages]) -> Answered | None:
+    """Of the greedy answers to the first prompts; None without prompts."""
+    asked = prompts[:MOST_PROMPTS]
+    if not asked:
+        return None
+    found = answers(model, tokenizer, asked)
+    stopped, tokens = sum(answer.stopped for answer in found), sum(answer.tokens for answer in found)
+    return Answered(round(stopped / len(asked), 4), round(tokens / len(asked), 2))
 
 
 def stop_rate(model: Any, tokenizer: Any, prompts: Sequence[Messages]) -> float | None:
     """Share of prompts after which the model ends its turn by itself; None without prompts."""
-    asked = prompts[:MOST_PROMPTS]
-    if not asked:
-        return None
-    return round(sum(answer.stopped for answer in answers(model, tokenizer, asked)) / len(asked), 4)
+    found = of_prompts(model, tokenizer, prompts)
+    return found.stop_rate if found else None
 
 
 def samples(model: Any, tokenizer: Any, prompts: dict[Any, str]) -> list[dict[str, Any]]:

@@ -5,7 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from torch import distributed
 from transformers import TrainerCallback
+
+from kishi.rank import is_main
 
 COMPLETE = "complete"  # the trainer calls on_save after the last file of a checkpoint
 
@@ -14,8 +17,11 @@ class MarkComplete(TrainerCallback):
     """Puts a marker into each checkpoint that is whole. transformers itself would take one that a kill cut short."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Called when all files are there."""
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        """Called in each process when its own files are there."""
+        if distributed.is_initialized():
+            distributed.barrier()
+        if is_main():
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
 def newest_complete(folder: Path) -> Path | None:
@@ -23,7 +29,7 @@ def newest_complete(folder: Path) -> Path | None:
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     newest = next((path for path in reversed(found) if (path / COMPLETE).is_file()), None)
     for path in found:
-        if path != newest:
+        if path != newest and is_main():
             shutil.rmtree(path)
     return newest
 

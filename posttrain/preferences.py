@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import log_softmax, logsigmoid
+from torch.nn.functional import logsigmoid
+
+from posttrain.length_bias import length_bias, wins
+from posttrain.likelihood import log_likelihoods
+from posttrain.pairs import Tokenised
 
 
 @dataclass(frozen=True)
@@ -17,32 +21,33 @@ class Likelihoods:
     chosen_tokens: torch.Tensor
     rejected_tokens: torch.Tensor
 
-
-@torch.no_grad()
-def likelihoods(trainer: Any) -> Likelihoods:
-    """Of the trainer's held-out pairs under the model as it is now."""
-    trainer.model.eval()
-    parts: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for batch in trainer.get_eval_dataloader():  # rows: all chosen answers of the batch, then all rejected ones
-        logits = trainer.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
-        each = log_softmax(logits.float(), -1).gather(-1, batch["input_ids"][:, 1:, None])[..., 0]
-        mask = batch["completion_mask"][:, 1:].float()
-        parts.append(((each * mask).sum(1).cpu(), mask.sum(1).cpu()))
-    sums, lengths = ([torch.cat(halves) for halves in zip(*(part[which].chunk(2) for part in parts), strict=True)] for which in (0, 1))
-    return Likelihoods(sums[0], sums[1], lengths[0], lengths[1])
+    def nowhere(self) -> "Likelihoods":
+        """The reference of a training that has none: all answers are equally likely."""
+        return Likelihoods(self.chosen * 0, self.rejected * 0, self.chosen_tokens, self.rejected_tokens)
 
 
-def measure(now: Likelihoods, reference: Likelihoods, beta: float) -> dict[str, float]:
-    """DPO's measures (arXiv 2305.18290) and two that need no reference model.
+def likelihoods(model: Any, pairs: Tokenised, bf16: bool) -> Likelihoods:
+    """Of the pairs under the model as it is now."""
+    (chosen, chosen_tokens), (rejected, rejected_tokens) = (log_likelihoods(model, side, bf16) for side in (pairs.chosen, pairs.rejected))
+    return Likelihoods(chosen, rejected, chosen_tokens, rejected_tokens)
+
+
+def margins(now: Likelihoods, reference: Likelihoods, beta: float) -> torch.Tensor:
+    """How much more the model favours the chosen answer than the reference does (arXiv 2305.18290)."""
+    return beta * ((now.chosen - reference.chosen) - (now.rejected - reference.rejected))
+
+
+def measure(now: Likelihoods, reference: Likelihoods, beta: float) -> dict[str, Any]:
+    """DPO's measures (arXiv 2305.18290), two that need no reference model, and the part that length has in them.
 
     `loss`, `margin`: mean over pairs of -log sigmoid of the reward margin, and of the margin. `accuracy`: share of pairs whose margin
     is above 0; a tie counts one half, so that the reference itself scores chance. `likelier`: share of pairs whose chosen answer has
     the higher log-probability per token. `chosen_nats_per_token`: how unlikely the chosen answers are.
     """
-    margin = beta * ((now.chosen - reference.chosen) - (now.rejected - reference.rejected))
+    margin = margins(now, reference, beta)
     chosen, rejected = now.chosen / now.chosen_tokens, now.rejected / now.rejected_tokens
     values = {
-        "accuracy": ((margin > 0).float() + 0.5 * (margin == 0).float()).mean(),
+        "accuracy": wins(margin).mean(),
         "margin": margin.mean(),
         "loss": -logsigmoid(margin).mean(),
         "likelier": (chosen > rejected).float().mean(),
@@ -51,4 +56,4 @@ def measure(now: Likelihoods, reference: Likelihoods, beta: float) -> dict[str, 
     measured = {name: round(float(value), 6) for name, value in values.items()}
     if not all(math.isfinite(value) for value in measured.values()):
         raise ValueError(f"held-out measures are not finite: {measured}")
-    return measured
+    return {**measured, "length": length_bias(margin, now.chosen_tokens, now.rejected_tokens)}

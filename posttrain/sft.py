@@ -2,68 +2,102 @@
 
 from typing import Any
 
-from rich import print as show
-
-from kishi.errors import DataError
 from kishi.jsonl import write_rows
+from kishi.rank import is_main
 from kishi.special_tokens import TURN_END
-from posttrain.chat_data import load
+from posttrain import launch
+from posttrain.chat_data import Example
 from recipes.job import Job
 
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`, `metrics.jsonl` and `samples.jsonl`; facts hold the held-out loss before and after, and the stop rate."""
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    return launch.run(job, "posttrain.sft:train", job.recipe.sft.batch_size)
 
-    from posttrain import answers, lengths, model_folder, training
+
+def train(job: Job) -> dict[str, Any]:
+    """The same in one of the processes; empty facts in all but the first."""
+    from posttrain import adapters, answers, conversations, examples, lengths, model_folder, training
 
     source, section = job.inputs["export-hf"] / "phase2", job.recipe.sft
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
     limit = min(section.max_length, model.config.max_position_embeddings)
-    check = lengths.fitting(lengths.conversation_forms, tokenizer, limit)
-    data = load(job.inputs["chat-data"] / "sft", check, job.folder / "quarantine.jsonl")
-    if data.warning:
-        show(f"[yellow]![/] {data.warning}")
-    config = SFTConfig(**training.arguments(job, section, limit, data), assistant_only_loss=True)
-    sets = [Dataset.from_list([{"messages": e["messages"]} for e in rows]) if rows else None for rows in (data.train, data.heldout)]
-    trainer = SFTTrainer(model=model, args=config, train_dataset=sets[0], eval_dataset=sets[1], processing_class=tokenizer)
-    training.quiet(trainer)
-    for prepared in (trainer.train_dataset, trainer.eval_dataset):
-        check_labels(prepared or [], tokenizer.convert_tokens_to_ids(TURN_END))
-    before = heldout_loss(trainer)
-    steps = training.train(trainer, job.folder, "sft")
-    after = heldout_loss(trainer)
-    model_folder.save(trainer.model, source, job.folder / "model")
-    write_rows(job.folder / "samples.jsonl", answers.samples(trainer.model, tokenizer, dict(job.recipe.eval.prompts)))
+    data = examples.read(job, "sft", lengths.fitting(lengths.conversation_forms, tokenizer, limit))
+    rows, heldout = (conversations.tokenised(tokenizer, part) for part in (data.train, data.heldout))
+    conversations.check_labels([*rows, *heldout], tokenizer.convert_tokens_to_ids(TURN_END))
+    trainer = _trainer(job, model, tokenizer, rows, limit)
+    bf16 = job.hardware.precision == "bf16"
+
+    def measure() -> dict[str, Any]:
+        return heldout_losses(trainer.model, data.heldout, heldout, bf16)
+
+    before = measure() if is_main() and heldout else {}
+    steps = training.train(trainer, job.folder, "sft", measure if heldout else None)
+    if not is_main():
+        return {}
+    after, trained = measure() if heldout else {}, adapters.facts(trainer.model, section.lora)
+    model = adapters.merged(trainer.model)
+    model_folder.save(model, source, job.folder / "model")
+    write_rows(job.folder / "samples.jsonl", answers.samples(model, tokenizer, dict(job.recipe.eval.prompts)))
     return {
         **data.facts,
         "max_length": limit,
-        "heldout_loss": {"before": before, "after": after},
-        "stop_rate": answers.stop_rate(trainer.model, tokenizer, [example["messages"][:-1] for example in data.heldout]),
+        "heldout_loss": {"before": before.get("heldout_loss"), "after": after.get("heldout_loss")},
+        "heldout_loss_by_language": {"before": before.get("heldout_loss_by_language"), "after": after.get("heldout_loss_by_language")},
+        "stop_rate": answers.stop_rate(model, tokenizer, [example["messages"][:-1] for example in data.heldout]),
         "steps": steps,
+        "processes": job.hardware.world_size,
+        "packing": _packing_facts(trainer, rows) if section.packing else None,
+        "neftune_alpha": section.neftune_alpha,
+        **trained,
     }
 
 
-def heldout_loss(trainer: Any) -> float | None:
-    """Nats per token of the assistant's turns in the held-out conversations; None when none are held out."""
-    return float(trainer.evaluate()["eval_loss"]) if trainer.eval_dataset else None
+def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) -> Any:
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from posttrain import adapters, packing, training
+
+    section = job.recipe.sft
+    if section.packing:
+        packing.check_attention(model)
+        data = packing.packed(rows, limit)
+    else:
+        data = Dataset.from_dict({"input_ids": [ids for ids, _ in rows], "labels": [labels for _, labels in rows]})
+    steps = training.steps_in(len(data), section.epochs, section.batch_size)
+    config = SFTConfig(
+        **training.arguments(job, section, steps, section.batch_size),
+        max_length=limit,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        neftune_noise_alpha=section.neftune_alpha,
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=data,
+        processing_class=tokenizer,
+        peft_config=adapters.config(section.lora),
+        data_collator=packing.PackedRows(tokenizer.pad_token_id) if section.packing else None,
+    )
+    training.keep_order(trainer, section.batch_size)
+    return trainer
 
 
-def check_labels(dataset: Any, turn_end: int) -> None:
-    """Every turn in the labels must end with the end-of-turn token, or the model never stops. Raises DataError.
+def _packing_facts(trainer: Any, rows: list[Any]) -> dict[str, Any]:
+    """How many rows there are now, and the share of them that is no padding."""
+    packed, tokens = len(trainer.train_dataset), sum(len(ids) for ids, _ in rows)
+    return {"rows": packed, "filled": round(tokens / (packed * trainer.args.max_length), 4)}
 
-    `dataset`: rows with `input_ids` and `labels`, -100 where nothing is learnt.
-    """
-    wrong = total = 0
-    for row in dataset:
-        ids, learnt = row["input_ids"], [label != -100 for label in row["labels"]]
-        ends = [i for i in range(len(ids)) if learnt[i] and (i + 1 == len(ids) or not learnt[i + 1])]
-        total += max(1, len(ends))
-        wrong += sum(ids[i] != turn_end for i in ends) if ends else 1
-    if wrong:
-        raise DataError(
-            f"{wrong} of {total} assistant turns are not closed by {TURN_END} in the labels",
-            fix="mend the chat template of the tokenizer, or raise max_length",
-        )
+
+def heldout_losses(model: Any, examples: list[Example], rows: list[Any], bf16: bool) -> dict[str, Any]:
+    """Nats per token of the assistant's turns, over all tokens of the held-out conversations and of those in each language."""
+    from posttrain.likelihood import log_likelihoods
+
+    nats, counts = log_likelihoods(model, rows, bf16)
+    by_language = {}
+    for language in dict.fromkeys(str(example.get("lang")) for example in examples if example.get("lang")):
+        places = [place for place, example in enumerate(examples) if example.get("lang") == language]
+        by_language[language] = round(float(-nats[places].sum() / counts[places].sum()), 6)
+    return {"heldout_loss": round(float(-nats.sum() / counts.sum()), 6), "heldout_loss_by_language": by_language}

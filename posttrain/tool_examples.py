@@ -13,6 +13,8 @@ from jinja2.exceptions import TemplateError
 
 from kishi.jsonl import Row
 from kishi.languages import LANGUAGES, Language
+from posttrain import likelihood
+from posttrain.conversations import tokenised
 from posttrain.tool_data.catalogue import catalogue
 
 
@@ -28,22 +30,21 @@ def replayed(chat: Sequence[Row], count: int, with_tools: float, seed: int) -> l
     return rows
 
 
-def render(tokenizer: Any, rows: Sequence[Row], limit: int) -> tuple[list[Row], dict[str, int]]:
-    """(`input_ids` and `assistant_masks` of the rows that fit, how many were left out by reason).
+def render(tokenizer: Any, rows: Sequence[Row], limit: int) -> tuple[list[likelihood.Row], dict[str, int]]:
+    """(ids and labels of the rows that fit, how many were left out by reason).
 
-    The mask is 1 on what the assistant writes, calls and the end of its turn included.
+    What the assistant writes is learnt, calls and the end of its turn included.
     """
-    found, left_out = [], Counter[str]()
+    found: list[likelihood.Row] = []
+    left_out = Counter[str]()
     for row in rows:
         try:
-            out = tokenizer.apply_chat_template(
-                row["messages"], tools=row["tools"] or None, return_dict=True, return_assistant_tokens_mask=True
-            )
+            rendered = tokenised(tokenizer, [row])
         except TemplateError:
             left_out["the chat template refuses it"] += 1
             continue
-        if len(out["input_ids"]) > limit:
+        if len(rendered[0][0]) > limit:
             left_out["too long"] += 1
         else:
-            found.append({"input_ids": out["input_ids"], "assistant_masks": out["assistant_masks"]})
+            found += rendered
     return found, dict(left_out)

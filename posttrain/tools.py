@@ -4,12 +4,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich import print as show
-
 from kishi.errors import DataError
 from kishi.jsonl import Row, read_rows, write_rows
+from kishi.rank import is_main
 from kishi.special_tokens import TURN_END
-from posttrain.chat_data import Split
+from posttrain import launch
+from posttrain.examples import warn
 from posttrain.tool_data.make import make
 from posttrain.tool_examples import render, replayed
 from recipes.job import Job
@@ -19,43 +19,73 @@ SOURCES = "sources"  # the split of held-out conversations that were not made fr
 
 def run(job: Job) -> dict[str, Any]:
     """Write `model/`, `data/`, `metrics.jsonl`, `answers.jsonl`; facts hold the shares of right answers, before and after."""
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    assert job.recipe.tools is not None, "the chain has this stage only where the recipe has the section"
+    return launch.run(job, "posttrain.tools:train", job.recipe.tools.batch_size)
 
-    from posttrain import model_folder, sft, tool_answers, training
+
+def train(job: Job) -> dict[str, Any]:
+    """The same in one of the processes; empty facts in all but the first."""
+    from posttrain import adapters, conversations, model_folder, tool_answers, training
+    from posttrain.sft import heldout_losses
 
     source, section = job.chat_model, job.recipe.tools
-    assert section is not None, "the chain has this stage only where the recipe has the section"
+    assert section is not None
     training.prepare(job.hardware)
     model, tokenizer = model_folder.load(source)
     limit = min(section.max_length, model.config.max_position_embeddings)
     rows, heldout = data(job)
-    (train, left_out), (aside, too_long) = (render(tokenizer, part, limit) for part in (rows, heldout))
-    _check_room(len(train), len(aside), left_out, too_long, limit)
-    config = SFTConfig(**training.arguments(job, section, limit, Split(train, aside, left_out)))
-    trainer = SFTTrainer(
-        model=model, args=config, train_dataset=Dataset.from_list(train), eval_dataset=Dataset.from_list(aside), processing_class=tokenizer
-    )
-    training.quiet(trainer)
-    for prepared in (trainer.train_dataset, trainer.eval_dataset):
-        sft.check_labels(prepared, tokenizer.convert_tokens_to_ids(TURN_END))
-    if not (job.folder / "before.jsonl").is_file():  # it takes a while: not again after a kill
+    (trained_on, left_out), (aside, too_long) = (render(tokenizer, part, limit) for part in (rows, heldout))
+    _check_room(len(trained_on), len(aside), left_out, too_long, limit)
+    conversations.check_labels([*trained_on, *aside], tokenizer.convert_tokens_to_ids(TURN_END))
+    trainer = _trainer(job, model, tokenizer, trained_on, limit)
+    if is_main() and not (job.folder / "before.jsonl").is_file():  # it takes a while: not again after a kill
         write_rows(job.folder / "before.jsonl", tool_answers.measure(model, tokenizer, heldout, section.answer_tokens)[1])
-    before = sft.heldout_loss(trainer)
-    steps = training.train(trainer, job.folder, "tools")
-    after = sft.heldout_loss(trainer)
-    model_folder.save(trainer.model, source, job.folder / "model")
-    scores, answers = tool_answers.measure(trainer.model, tokenizer, heldout, section.answer_tokens)
+
+    def measure() -> dict[str, Any]:
+        return {"heldout_loss": heldout_losses(trainer.model, [], aside, job.hardware.precision == "bf16")["heldout_loss"]}
+
+    before = measure() if is_main() else {}
+    steps = training.train(trainer, job.folder, "tools", measure)
+    if not is_main():
+        return {}
+    after, weights = measure(), adapters.facts(trainer.model, section.lora)
+    model = adapters.merged(trainer.model)
+    model_folder.save(model, source, job.folder / "model")
+    scores, answers = tool_answers.measure(model, tokenizer, heldout, section.answer_tokens)
     write_rows(job.folder / "answers.jsonl", answers)
     return {
-        "examples": {"train": len(train), "heldout": len(aside)},
+        "examples": {"train": len(trained_on), "heldout": len(aside)},
         "left_out": {"train": left_out, "heldout": too_long},
         "licenses": dict(Counter(row["license"] for row in (*rows, *heldout) if "license" in row)),
         "max_length": limit,
-        "heldout_loss": {"before": before, "after": after},
+        "heldout_loss": {"before": before["heldout_loss"], "after": after["heldout_loss"]},
         "heldout": {**scores, "before": _scores(job.folder / "before.jsonl")},
         "steps": steps,
+        "processes": job.hardware.world_size,
+        **weights,
     }
+
+
+def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) -> Any:
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from posttrain import adapters, training
+
+    section = job.recipe.tools
+    assert section is not None
+    steps = training.steps_in(len(rows), section.epochs, section.batch_size)
+    config = SFTConfig(
+        **training.arguments(job, section, steps, section.batch_size),
+        max_length=limit,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    data = Dataset.from_dict({"input_ids": [ids for ids, _ in rows], "labels": [labels for _, labels in rows]})
+    trainer = SFTTrainer(
+        model=model, args=config, train_dataset=data, processing_class=tokenizer, peft_config=adapters.config(section.lora)
+    )
+    training.keep_order(trainer, section.batch_size)
+    return trainer
 
 
 def data(job: Job) -> tuple[list[Row], list[Row]]:
@@ -66,8 +96,9 @@ def data(job: Job) -> tuple[list[Row], list[Row]]:
     recipe, section, chat = job.recipe, job.recipe.tools, job.inputs["chat-data"]
     assert section is not None
     rows, heldout = make(section.examples, section.heldout_examples, recipe.seed, recipe.languages)
-    write_rows(job.folder / "data" / "train.jsonl", rows)
-    write_rows(job.folder / "data" / "heldout.jsonl", heldout)
+    if is_main():
+        write_rows(job.folder / "data" / "train.jsonl", rows)
+        write_rows(job.folder / "data" / "heldout.jsonl", heldout)
     rows += read_rows(chat / "tools" / "train.jsonl")
     heldout += [{**row, "split": SOURCES} for row in read_rows(chat / "tools" / "heldout.jsonl")]
     replay = round(len(rows) * section.replay / (1 - section.replay))
@@ -81,7 +112,7 @@ def _check_room(train: int, aside: int, left_out: dict[str, int], too_long: dict
             f"no tool conversation fits into {limit} tokens ({reasons})", where="tools.max_length", fix="a model with a longer context"
         )
     if reasons:
-        show(f"[yellow]![/] tool conversations left out, of {train} to train on and {aside} held out: {reasons}")
+        warn(f"tool conversations left out, of {train} to train on and {aside} held out: {reasons}")
 
 
 def _scores(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""What SFT and DPO share: trainer arguments, quiet libraries, resume after a kill."""
+"""What the chat stages share: trainer arguments, quiet libraries, an order of examples for any number of processes, resume after a kill."""
 
 import math
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ from typing import Any
 import datasets
 import torch
 import transformers
-from safetensors.torch import load_model
 from transformers.trainer_callback import PrinterCallback
 
-from posttrain.chat_data import Split
+from kishi.rank import is_main
 from posttrain.checkpoints import MarkComplete, is_last, newest_complete
+from posttrain.heldout import Heldout, Measure
+from posttrain.launch import share_of
+from posttrain.order import FullBatches
 from posttrain.record import Recorder
 from recipes.hardware import Hardware
 from recipes.job import Job
-from recipes.schema_posttrain import Finetune
+from recipes.schema_posttrain import Training
 
 SAVES = 4
 
@@ -25,10 +28,12 @@ def prepare(hardware: Hardware) -> None:
     """Threads as the overlay says; no bars and no warnings of libraries that the reader of the output can do nothing about."""
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
+    if hardware.device == "gpu" and hardware.world_size == 1:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # the trainer takes all it sees, and TRL refuses more than one
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    warnings.filterwarnings("ignore", module=r"(trl|transformers|torch|accelerate|datasets)\b")
+    warnings.filterwarnings("ignore", module=r"(trl|transformers|torch|accelerate|datasets|peft)\b")
 
 
 def micro_batch(batch: int, most: int) -> int:
@@ -36,28 +41,33 @@ def micro_batch(batch: int, most: int) -> int:
     return max(size for size in range(1, min(batch, most) + 1) if batch % size == 0)
 
 
-def steps_in(examples: int, section: Finetune) -> int:
+def steps_in(examples: int, epochs: float, batch: int) -> int:
     """Optimiser steps of the whole training, as the trainer counts them."""
-    return math.ceil(section.epochs * math.ceil(examples / section.batch_size))
+    return math.ceil(epochs * math.ceil(examples / batch))
 
 
-def arguments(job: Job, section: Finetune, limit: int, data: Split, rows_an_example: int = 1) -> dict[str, Any]:
-    """Arguments of TRL's configurations. `batch_size` is the whole batch of a step; the overlay only decides in how many parts it is done.
+def evaluation_interval(steps: int) -> int:
+    """Steps between two checkpoints, and between two measurements: four a run."""
+    return max(1, steps // SAVES)
 
-    `limit`: tokens of the longest example that is let in. Four checkpoints a run; a killed run goes on from the last complete one.
+
+def arguments(job: Job, section: Training, steps: int, rows: int, tokens_an_example: int = 1) -> dict[str, Any]:
+    """Arguments of TRL's configurations. A step sees `rows` rows on any hardware; the overlay only decides in how many parts and processes
+    it is done.
+
+    `tokens_an_example`: sequences that go through the model for one row (2 for a pair).
     """
-    hardware, steps = job.hardware, steps_in(len(data.train), section)
-    micro = micro_batch(section.batch_size, max(1, hardware.micro_batch_size // rows_an_example))
-    every = max(1, steps // SAVES)
+    hardware = job.hardware
+    share = share_of(rows, hardware)
+    micro = micro_batch(share, max(1, hardware.micro_batch_size // tokens_an_example))
     schedule: dict[str, Any] = {
-        "num_train_epochs": section.epochs,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": section.batch_size // micro,
+        "gradient_accumulation_steps": share // micro,
         "per_device_eval_batch_size": micro,
         "learning_rate": section.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": max(1, steps // 20),
-        "max_length": limit,
+        "max_steps": steps,
         "seed": job.recipe.seed,
     }
     place: dict[str, Any] = {
@@ -67,33 +77,40 @@ def arguments(job: Job, section: Finetune, limit: int, data: Split, rows_an_exam
         "gradient_checkpointing": False,
         "dataloader_num_workers": hardware.data_workers,
         "dataloader_pin_memory": hardware.device != "cpu",
+        "ddp_find_unused_parameters": False,
     }
     record: dict[str, Any] = {
         "logging_steps": 1,
         "include_num_input_tokens_seen": "non_padding",
         "save_strategy": "steps",
-        "save_steps": every,
+        "save_steps": evaluation_interval(steps),
         "save_total_limit": 2,
-        "eval_strategy": "steps" if data.heldout else "no",
-        "eval_steps": every,
+        "eval_strategy": "no",  # what is measured on held-out examples is in heldout.py
         "report_to": "none",
         "disable_tqdm": True,
     }
     return schedule | place | record
 
 
-def quiet(trainer: Any) -> None:
-    """Take away the callback that prints dictionaries."""
-    trainer.remove_callback(PrinterCallback)
+def keep_order(trainer: Any, batch: int) -> None:
+    """Have the trainer see its rows in the order of `FullBatches`."""
+    trainer._get_train_sampler = lambda *_: FullBatches(len(trainer.train_dataset), batch, trainer.args.seed)
 
 
-def train(trainer: Any, folder: Path, title: str) -> int:
-    """Run to the end, from the newest complete checkpoint if there is one; write `metrics.jsonl`. Returns the number of steps."""
+def train(trainer: Any, folder: Path, title: str, measure: Measure | None = None) -> int:
+    """Run to the end, from the newest complete checkpoint if there is one; write `metrics.jsonl`. Returns the number of steps.
+
+    `measure` is called in the first process alone, so it must not wait for the others.
+    """
+    trainer.remove_callback(PrinterCallback)  # it prints dictionaries
     checkpoint = newest_complete(folder / ".checkpoints")
     if checkpoint and is_last(checkpoint):
-        load_model(trainer.model, checkpoint / "model.safetensors")
+        trainer._load_from_checkpoint(str(checkpoint))
         return int(checkpoint.name.rpartition("-")[2])
+    if is_main():
+        trainer.add_callback(Recorder(folder, title))
+        if measure:
+            trainer.add_callback(Heldout(folder, evaluation_interval(trainer.args.max_steps), measure))
     trainer.add_callback(MarkComplete())
-    trainer.add_callback(Recorder(folder, title))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return int(trainer.state.global_step)

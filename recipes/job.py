@@ -7,7 +7,7 @@ from pathlib import Path
 from recipes.hardware import Hardware
 from recipes.schema import Recipe
 
-CHAT_MODELS = ("sft", "dpo", "tools")  # stages that make one, in the order of the chain
+CHAT_MODELS = ("sft", "dpo", "grpo", "tools")  # stages that make one, in the order of the chain
 
 
 @dataclass(frozen=True)

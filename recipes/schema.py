@@ -13,7 +13,7 @@ from kishi.special_tokens import COUNT as SPECIAL_COUNT
 from recipes.schema_chat import Chat
 from recipes.schema_data import Data
 from recipes.schema_eval import Evaluation
-from recipes.schema_posttrain import Dpo, Sft, Tools
+from recipes.schema_posttrain import Dpo, Grpo, Reward, Sft, Tools
 from recipes.schema_pretrain import Base, Model, Pretrain, Tokenizer
 from recipes.schema_quantize import Gguf, Quantize
 from recipes.section import Section, Tier
@@ -32,6 +32,8 @@ class Recipe(Section):
     chat: Chat
     sft: Sft
     dpo: Dpo
+    grpo: Grpo | None = None
+    reward: Reward | None = None
     tools: Tools | None = Field(None, description="left out: no function calling, the DPO model is the final one")
     gguf: Gguf = Gguf()
     quantize: Quantize = Quantize()

@@ -93,9 +93,16 @@ def _chat_models(recipe: Recipe) -> tuple[Stage, ...]:
         Stage("sft", "posttrain.sft:run", ("export-hf", "chat-data"), ("sft", "eval.prompts")),
         Stage("dpo", "posttrain.dpo:run", ("sft", "chat-data"), ("dpo", "eval.prompts")),
     ]
+    if recipe.grpo:
+        stages.append(Stage("grpo", "posttrain.grpo:run", ("dpo",), ("grpo", "eval.prompts")))
     if recipe.tools:
         stages.append(Stage("tools", "posttrain.tools:run", (stages[-1].name, "chat-data"), ("tools", "data.mix")))
     return tuple(stages)
+
+
+def _scorers(recipe: Recipe) -> tuple[Stage, ...]:
+    """A model that scores answers, where the recipe has the section."""
+    return (Stage("reward", "posttrain.reward:run", ("sft", "dpo", "chat-data"), ("reward", "dpo")),) if recipe.reward else ()
 
 
 def _quantised(recipe: Recipe, last: str) -> tuple[Stage, ...]:
@@ -128,6 +135,7 @@ def chain(recipe: Recipe) -> dict[str, Stage]:
         *(_FROM_BASE if recipe.base else _FROM_SCRATCH),
         _CHAT_DATA,
         *chat,
+        *_scorers(recipe),
         *_quantised(recipe, models[-1]),
         *_measured(recipe, models),
     )
@@ -152,5 +160,5 @@ def of_all(recipe: Recipe) -> list[Stage]:
 # of every recipe, in the order of the chain
 NAMES = (
     *("data", "tokenizer", "index", "expand-model", "import-hf", "pretrain-phase1", "pretrain-phase2", "export-hf"),
-    *("chat-data", "sft", "dpo", "tools", "gguf", *METHODS, "eval", "eval-quantized", "report"),
+    *("chat-data", "sft", "dpo", "grpo", "tools", "reward", "gguf", *METHODS, "eval", "eval-quantized", "report"),
 )

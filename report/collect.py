@@ -23,6 +23,8 @@ STAGES = (
     "chat-data",
     "sft",
     "dpo",
+    "grpo",
+    "reward",
     "tools",
     "gguf",
     "eval",

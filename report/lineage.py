@@ -10,7 +10,7 @@ from kishi.manifest import Manifest, Output
 
 Kind = Literal["tokenizer", "base", "chat", "reward", "gguf", "awq", "gptq", "fp8", "autoround"]
 QUANTISED: tuple[Kind, ...] = ("gguf", "awq", "gptq", "fp8", "autoround")
-CHAT_STAGES = ("tools", "dpo", "kto", "grpo", "sft")  # the last of the way first
+CHAT_STAGES = ("tools", "grpo", "dpo", "sft")  # the last of the way first
 _STAGE_OF: dict[Kind, str] = {"tokenizer": "tokenizer", "base": "export-hf", "reward": "reward", **{kind: kind for kind in QUANTISED}}
 _NAMES: dict[Kind, str] = {"tokenizer": "tokenizer", "base": "base", "chat": "chat", "reward": "reward"}
 ORDER: tuple[Kind, ...] = ("tokenizer", "base", "chat", "reward", *QUANTISED)

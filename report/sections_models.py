@@ -1,57 +1,17 @@
-"""Sections about finished models: evaluation, post-training, quantised files, answers."""
+"""Sections about finished models: evaluation, quantised files, answers."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from kishi.jsonl import Row
 from report import sections_quantised
-from report.charts import Series, line_chart, points
 from report.collect import Run
-from report.view import NONE, Chart, Note, Sample, Samples, Section, Table, dig, number, percent, size, table_of
+from report.view import NONE, Note, Sample, Samples, Section, Table, dig, number, size, table_of
 
 
 def results(run: Run) -> dict[str, Any]:
     """What the evaluation measured: models and tasks; empty before it has run."""
     return table_of(run.value("eval", "results.json"))
-
-
-def post_training(run: Run) -> Section:
-    """Held-out measures of SFT and DPO."""
-    section, sft, dpo = Section("post-training", "Post-training"), run.facts("sft"), run.facts("dpo")
-    if not sft and not dpo:
-        return section
-    rows = [
-        ["SFT: held-out loss before → after", _before_after(sft.get("heldout_loss"))],
-        ["SFT: answers that stop by themselves", _cell(run, "sft", percent(sft.get("stop_rate")))],
-        ["SFT: examples", _examples(sft)],
-        ["DPO: preference accuracy on held-out pairs", _cell(run, "dpo", percent(dig(dpo, "heldout", "accuracy")))],
-        ["DPO: margin", _cell(run, "dpo", number(dig(dpo, "heldout", "margin")))],
-        ["DPO: held-out loss", _cell(run, "dpo", number(dig(dpo, "heldout", "loss")))],
-        ["DPO: answers that stop by themselves", _cell(run, "dpo", percent(dpo.get("stop_rate")))],
-        ["DPO: examples", _examples(dpo)],
-    ]
-    section.add(Table("Measured on examples kept from training", ["", ""], rows))
-    tuned, preferred = run.rows("sft", "metrics.jsonl"), run.rows("dpo", "metrics.jsonl")
-    losses = [Series("training", points(tuned, "loss")), Series("held out", points(tuned, "heldout_loss"))]
-    for chart in (
-        line_chart("SFT: loss", losses, "step", "nats per token"),
-        line_chart("DPO: margin of chosen over rejected", [Series("margin", points(preferred, "margin"))], "step", "margin"),
-    ):
-        section.add(Chart(chart) if chart else None)
-    return section
-
-
-def _cell(run: Run, stage: str, text: str) -> str:
-    return text if stage in run.manifests else "not run"
-
-
-def _before_after(value: Any) -> str:
-    return f"{number(value.get('before'))} → {number(value.get('after'))}" if isinstance(value, dict) else number(value)
-
-
-def _examples(facts: dict[str, Any]) -> str:
-    counts = table_of(facts.get("examples"))
-    return ", ".join(f"{name} {number(count)}" for name, count in counts.items()) or "not run"
 
 
 def quantised(run: Run) -> Section:
@@ -74,7 +34,7 @@ def quantised(run: Run) -> Section:
 
 
 def answers(run: Run) -> Section:
-    """What every model writes to the same prompts, side by side; before eval has run, what SFT, DPO and gguf noted themselves."""
+    """What every model writes to the same prompts, side by side; before eval has run, what the chat stages and gguf noted themselves."""
     section, prompts = Section("answers", "Final answers"), _prompts(run)
     if written := run.rows("eval", "samples.jsonl"):
         section.add(_side_by_side(written, prompts))
@@ -110,7 +70,7 @@ def _prompts(run: Run) -> dict[str, str]:
 
 
 def _stage_answers(run: Run) -> Iterator[Sample]:
-    for stage in ("sft", "dpo"):
+    for stage in ("sft", "dpo", "grpo"):
         for row in run.rows(stage, "samples.jsonl"):
             stopped = "" if row.get("stopped", True) else " (cut off)"
             yield Sample(f"{stage}{stopped}", str(row.get("lang", "")), str(row.get("prompt", "")), str(row.get("text", "")))

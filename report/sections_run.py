@@ -5,6 +5,8 @@ import yaml
 from report.collect import STAGES, Run
 from report.view import NOT_RUN, Code, Section, Table, dig, duration, is_number, number, percent, size, table_of
 
+OPTIONAL = ("grpo", "reward", "tools")  # in the chain only where the recipe has a section of the name
+
 
 def summary(run: Run) -> Section:
     """What was made and measured, a line a stage."""
@@ -15,8 +17,8 @@ def summary(run: Run) -> Section:
 
 
 def _stages(run: Run) -> list[str]:
-    """Those of the chain, without function calling where the recipe has none."""
-    return [stage for stage in STAGES if stage != "tools" or run.recipe.tools or stage in run.manifests]
+    """Those of the chain."""
+    return [stage for stage in STAGES if stage not in OPTIONAL or getattr(run.recipe, stage) or stage in run.manifests]
 
 
 def _seconds(run: Run, stage: str) -> str:
@@ -52,6 +54,10 @@ def _finished(stage: str, run: Run) -> str:
         return f"held-out loss {number(dig(facts, 'heldout_loss', 'before'))} → {number(dig(facts, 'heldout_loss', 'after'))}"
     if stage == "dpo":
         return f"preference accuracy {percent(dig(facts, 'heldout', 'accuracy'))}"
+    if stage == "grpo":
+        return ", ".join(f"{name} {percent(dig(facts, 'heldout', name))}" for name in ("right", "obeyed", "in_language", "ended"))
+    if stage == "reward":
+        return f"held-out pairs in the right order: {percent(dig(facts, 'heldout', 'accuracy'))}"
     if stage == "tools":
         split = dig(facts, "heldout", "splits", "seen")
         return f"right calls on known tools {percent(dig(split, 'ast'))}, no call where none fits {percent(dig(split, 'irrelevance'))}"

@@ -8,10 +8,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from kishi import failure, machines
 from kishi.checkpoints import fault, folder_of, whole
 from kishi.processes import die_with_parent
 from kishi.progress import progress
-from train import failure, machines
 from train.plan import Plan
 from train.stop import Stopped, requested, requests_noted
 
@@ -34,7 +34,7 @@ def run_workers(plan: Plan, worker: str = "train.worker") -> tuple[int, list[str
     _ = plan.micro_batch_size  # what cannot be shared out is refused before Megatron starts
     plan.save(path)
     (plan.folder / failure.NOTE).unlink(missing_ok=True)
-    command = machines.command(plan.hardware, path, worker)
+    command = machines.command(plan.hardware.nodes, plan.hardware.processes, path, worker)
     tail: deque[str] = deque(maxlen=_TAIL)
     with requests_noted(plan.folder), (plan.folder / ".train.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(

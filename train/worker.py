@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kishi import failure
 from kishi.processes import die_with_parent
-from train import failure, stop
+from train import stop
 from train.plan import Plan
 
 if TYPE_CHECKING:

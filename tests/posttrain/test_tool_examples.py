@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from kishi.special_tokens import SPECIAL_TOKENS
 from kishi.tool_calls import of_message, parse
+from posttrain.likelihood import IGNORED
 from posttrain.tool_data.make import make
 from posttrain.tool_examples import render, replayed
 
@@ -35,8 +36,9 @@ def rows() -> list[dict[str, Any]]:
 def test_exactly_the_assistants_turns_are_learnt(tokenizer: Any, rows: list[dict[str, Any]]) -> None:
     examples, left_out = render(tokenizer, rows, 100_000)
     assert len(examples) == len(rows) and not left_out
-    for row, example in zip(rows, examples, strict=True):
-        learnt = [token for token, mask in zip(example["input_ids"], example["assistant_masks"], strict=True) if mask]
+    for row, (ids, labels) in zip(rows, examples, strict=True):
+        learnt = [label for label in labels if label != IGNORED]
+        assert all(label in (IGNORED, token) for token, label in zip(ids, labels, strict=True))
         turns = tokenizer.decode(learnt).split("<|im_end|>")
         said = [message for message in row["messages"] if message["role"] == "assistant"]
         assert turns.pop() == "" and len(turns) == len(said)
@@ -47,12 +49,12 @@ def test_exactly_the_assistants_turns_are_learnt(tokenizer: Any, rows: list[dict
 
 def test_no_argument_that_was_not_given_is_learnt(tokenizer: Any, rows: list[dict[str, Any]]) -> None:
     """A data set of rows as they are would give every call the arguments of all others, as null."""
-    for example in render(tokenizer, rows, 100_000)[0]:
-        assert "null" not in tokenizer.decode(example["input_ids"])
+    for ids, _ in render(tokenizer, rows, 100_000)[0]:
+        assert "null" not in tokenizer.decode(ids)
 
 
 def test_long_ones_are_counted(tokenizer: Any, rows: list[dict[str, Any]]) -> None:
-    lengths = sorted(len(example["input_ids"]) for example in render(tokenizer, rows, 100_000)[0])
+    lengths = sorted(len(ids) for ids, _ in render(tokenizer, rows, 100_000)[0])
     kept, left_out = render(tokenizer, rows, lengths[9])
     assert (len(kept), left_out) == (10, {"too long": len(rows) - 10})
 

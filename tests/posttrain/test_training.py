@@ -13,17 +13,16 @@ from transformers import PreTrainedTokenizerFast
 from kishi.errors import DataError
 from kishi.special_tokens import SPECIAL_IDS, SPECIAL_TOKENS, TURN_END
 from posttrain.checkpoints import COMPLETE, newest_complete
+from posttrain.conversations import check_labels
 from posttrain.lengths import conversation_forms, fitting
 from posttrain.preferences import Likelihoods, measure
-from posttrain.sft import check_labels
 from posttrain.training import micro_batch, steps_in
-from recipes.schema_posttrain import Finetune
 
 END = SPECIAL_IDS[TURN_END]
 
 
-def _row(ids: list[int], learnt: list[int]) -> dict[str, Any]:
-    return {"input_ids": ids, "labels": [token if place in learnt else -100 for place, token in enumerate(ids)]}
+def _row(ids: list[int], learnt: list[int]) -> tuple[list[int], list[int]]:
+    return ids, [token if place in learnt else -100 for place, token in enumerate(ids)]
 
 
 def test_labels_must_end_with_the_end_of_turn() -> None:
@@ -54,8 +53,7 @@ def test_micro_batches_make_up_the_batch(batch: int, most: int, micro: int) -> N
 
 
 def test_steps() -> None:
-    section = Finetune(epochs=2.5, batch_size=8, learning_rate=1e-3, max_length=8)
-    assert steps_in(17, section) == 8  # 3 steps an epoch
+    assert steps_in(17, epochs=2.5, batch=8) == 8  # 3 steps an epoch
 
 
 def test_only_complete_checkpoints_are_gone_on_from(tmp_path: Any) -> None:
@@ -72,7 +70,9 @@ def test_preference_measures() -> None:
     reference = Likelihoods(torch.tensor([-20.0, -30.0]), torch.tensor([-25.0, -10.0]), tokens, tokens)
     now = Likelihoods(torch.tensor([-10.0, -31.0]), torch.tensor([-25.0, -10.0]), tokens, tokens)
     before = measure(reference, reference, 0.1)
+    assert before.pop("length")["margin_correlation"] is None  # nothing varies
     assert before == {"accuracy": 0.5, "margin": 0.0, "loss": round(math.log(2), 6), "likelier": 0.5, "chosen_nats_per_token": 2.5}
     after = measure(now, reference, 0.1)
+    assert after.pop("length")["matched_accuracy"] == 0.5
     loss = (math.log(1 + math.exp(-1.0)) + math.log(1 + math.exp(0.1))) / 2
     assert after == {"accuracy": 0.5, "margin": 0.45, "loss": pytest.approx(loss, abs=1e-5), "likelier": 0.5, "chosen_nats_per_token": 2.05}

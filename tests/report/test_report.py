@@ -24,7 +24,8 @@ from report.build import SECTIONS, run
 from report.charts import flow_chart
 from report.collect import STAGES
 
-RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")))
+GRPO = {"grpo": {"examples": 60, "batch_size": 8, "learning_rate": 1e-6}}  # off in the demo: with it, every stage is in the chain
+RECIPE = Recipe.model_validate(yaml.safe_load(Path("recipes/kishi-tiny.yaml").read_text(encoding="utf-8")) | GRPO)
 HARDWARE = Hardware.model_validate(yaml.safe_load(Path("nemo_configs/cpu.yaml").read_text(encoding="utf-8")))
 CHARTS = (
     "Training loss",
@@ -86,6 +87,26 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "sft": {"examples": {"train": 162, "heldout": 18}, "heldout_loss": {"before": 5.345, "after": 5.081}, "stop_rate": 0.5},
     "dpo": {"examples": {"train": 81, "heldout": 9}, "heldout": {"accuracy": 0.75, "margin": 0.1, "loss": 0.66}, "stop_rate": 0.0},
+    "grpo": {"examples": {"train": 60, "heldout": 6}, "heldout": {"ended": 1.0, "right": 0.5, "before": {"ended": 0.9, "right": 0.25}}},
+    "reward": {
+        "examples": {"train": 81, "heldout": 9},
+        "heldout": {
+            "accuracy": 0.6667,
+            "pairs": 9,
+            "interval": [0.35, 0.88],
+            "by_language": {"kk": {"accuracy": 0.75, "pairs": 4}},
+            "by_kind": {f"rude {EVIL}": {"accuracy": 0.5, "pairs": 2}},
+            "calibration": {"error": 0.1234, "bins": [{"from": 0.5, "to": 0.6, "pairs": 9, "confidence": 0.55, "accuracy": 0.67}]},
+            "length": {
+                "chosen_tokens": 40.5,
+                "rejected_tokens": 52.25,
+                "margin_correlation": -0.25,
+                "matched_pairs": 0,
+                "matched_accuracy": None,
+            },
+        },
+        "comparison": {"prompts": 9, "dpo_over_sft": {"rate": 0.6111, "interval": [0.3, 0.9]}, "answer_tokens": {"sft": 20.0, "dpo": 21.0}},
+    },
     "tools": {
         "heldout": {
             **(after := {"n": 9, "malformed": 0.125, "invalid": 0.0, "splits": {"seen": {"ast": 0.8125, "right": 0.75}}}),
@@ -133,7 +154,7 @@ def _fill(folder: Path, stage: str) -> None:
             folder / "samples.jsonl",
             [{"step": steps[-1], "lang": "kk", "prompt": "Қазақстанда", "text": f"Қазақстанда {EVIL} " + "ә" * 300}],
         )
-    elif stage in ("sft", "dpo"):
+    elif stage in ("sft", "dpo", "grpo", "reward"):
         rows = [{"step": step, "loss": 6 - step / 9} | ({"margin": step / 9} if stage == "dpo" else {}) for step in range(1, 9)]
         write_rows(folder / "metrics.jsonl", [*rows, {"step": 8, "heldout_loss": 5.1}])
         write_rows(folder / "samples.jsonl", [{"lang": "ru", "prompt": "?", "text": f"ответ {stage}", "stopped": stage == "sft"}])
@@ -265,6 +286,8 @@ def test_whole_run_fills_every_section_and_shows_the_figures(tmp_path: Path, inp
     ):
         assert figure in text, figure
     assert "30.0 % [19.1 %, 43.8 %]" in text
+    for figure in ("66.7 % [35.0 %, 88.0 %]", "61.1 % [30.0 %, 90.0 %]", "-0.250", "0.123", "25.0 % → 50.0 %"):  # reward model, GRPO
+        assert figure in text, figure
     assert "sft 1,612 79 900 + 40 0 + 0" in " ".join(text.split()) and "No example repeats a text" in text
     assert "not recorded" not in text and "not run" not in text
     drawn = re.findall(r'class="chart-title">(.*?)</text>', page)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from kishi import failure
 from kishi.checkpoints import whole
 from kishi.jsonl import read_rows
 from recipes.loading import load_hardware, load_recipe
 from tests.train.poisoned_worker import NOT_A_NUMBER, SPIKE
 from tests.train.tiny_run import SETTINGS
-from train import failure
 from train.plan import Plan
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kishi import failure
 from kishi.errors import KishiError
-from train import failure
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:

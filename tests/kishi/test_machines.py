@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 
 from kishi.errors import KishiError
-from recipes.hardware import Hardware
-from train.machines import command
+from kishi.machines import command
 
 PLAN, WORKER = Path("/runs/plan.json"), "train.worker"
-
-
-def overlay(nodes: int) -> Hardware:
-    return Hardware(device="cpu", nodes=nodes, processes=3, micro_batch_size=1, precision="fp32")
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +18,14 @@ def outside_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_machine_needs_no_slurm() -> None:
-    made = command(overlay(1), PLAN, WORKER)
+    made = command(1, 3, PLAN, WORKER)
     assert made[:5] == [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "3"] and "127.0.0.1" in made
     assert made[-3:] == ["-m", WORKER, str(PLAN)]
 
 
 def test_several_machines_outside_of_slurm_are_refused() -> None:
     with pytest.raises(KishiError, match="asks for 2 machines, and this is not a Slurm job") as caught:
-        command(overlay(2), PLAN, WORKER)
+        command(2, 3, PLAN, WORKER)
     assert "slurm/train.sbatch" in caught.value.fix
 
 
@@ -38,13 +33,13 @@ def test_a_job_with_too_few_machines_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
     with pytest.raises(KishiError, match="asks for 4 machines, Slurm job 7 has 2"):
-        command(overlay(4), PLAN, WORKER)
+        command(4, 3, PLAN, WORKER)
 
 
 def test_a_job_starts_one_torchrun_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "12", "MASTER_ADDR": "node-a"}
     for name, value in {**settings, "KISHI_SRUN": "--container-image='a b'", "KISHI_WORKER_PYTHON": "/usr/bin/python3"}.items():
         monkeypatch.setenv(name, value)
-    made = command(overlay(2), PLAN, WORKER)
+    made = command(2, 3, PLAN, WORKER)
     assert made[0] == "srun" and {"--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=12", "--container-image=a b"} <= set(made)
     assert made[made.index("--nnodes") + 1] == "2" and made[made.index("--master-addr") + 1] == "node-a" and "/usr/bin/python3" in made

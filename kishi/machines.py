@@ -7,26 +7,25 @@ import sys
 from pathlib import Path
 
 from kishi.errors import KishiError
-from recipes.hardware import Hardware
 
 PYTHON, SRUN = "KISHI_WORKER_PYTHON", "KISHI_SRUN"  # environment: an interpreter for the workers, more options of srun (docs/slurm.md)
 
 
-def command(hardware: Hardware, plan: Path, worker: str) -> list[str]:
-    """torchrun of the module `worker` for `plan`. Raises KishiError where there are fewer machines than the overlay wants."""
-    torchrun = [os.environ.get(PYTHON, sys.executable), "-m", "torch.distributed.run", "--nproc-per-node", str(hardware.processes)]
-    if hardware.nodes > 1:
-        torchrun += ["--nnodes", str(hardware.nodes), "--master-addr", os.environ.get("MASTER_ADDR", socket.gethostname())]
+def command(nodes: int, processes: int, plan: Path, worker: str) -> list[str]:
+    """torchrun of the module `worker` for `plan`, in `processes` on each machine. Raises KishiError where there are fewer than `nodes`."""
+    torchrun = [os.environ.get(PYTHON, sys.executable), "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    if nodes > 1:
+        torchrun += ["--nnodes", str(nodes), "--master-addr", os.environ.get("MASTER_ADDR", socket.gethostname())]
     else:
         torchrun += ["--master-addr", "127.0.0.1"]
     torchrun += ["--master-port", str(_free_port()), "-m", worker, str(plan)]
-    return [*_srun(hardware), *torchrun] if hardware.nodes > 1 else torchrun
+    return [*_srun(nodes), *torchrun] if nodes > 1 else torchrun
 
 
-def _srun(hardware: Hardware) -> list[str]:
+def _srun(nodes: int) -> list[str]:
     """One torchrun a machine. The first machine, where the stage runs, gets rank 0: it alone looks for the stage's request to stop."""
-    _check_job(hardware)
-    options = [f"--nodes={hardware.nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--cpu-bind=none"]
+    _check_job(nodes)
+    options = [f"--nodes={nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--cpu-bind=none"]
     if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
         options.append(f"--cpus-per-task={cpus}")  # srun does not take it from sbatch since Slurm 22.05
     options += shlex.split(os.environ.get(SRUN, ""))
@@ -34,17 +33,17 @@ def _srun(hardware: Hardware) -> list[str]:
     return ["srun", *options, "bash", "-c", 'trap "" USR1; PET_NODE_RANK=$SLURM_NODEID exec "$@"', "torchrun"]
 
 
-def _check_job(hardware: Hardware) -> None:
-    job, nodes = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_JOB_NUM_NODES", 0))
+def _check_job(nodes: int) -> None:
+    job, given = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_JOB_NUM_NODES", 0))
     if not job:
         raise KishiError(
-            f"the overlay asks for {hardware.nodes} machines, and this is not a Slurm job",
+            f"the overlay asks for {nodes} machines, and this is not a Slurm job",
             where="nodes",
             fix="submit it with slurm/train.sbatch (docs/slurm.md), or take an overlay of one machine (--hw)",
         )
-    if nodes < hardware.nodes:
+    if given < nodes:
         raise KishiError(
-            f"the overlay asks for {hardware.nodes} machines, Slurm job {job} has {nodes}",
+            f"the overlay asks for {nodes} machines, Slurm job {job} has {given}",
             where="nodes",
             fix="sbatch --nodes, or another --hw",
         )
