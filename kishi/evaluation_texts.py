@@ -8,9 +8,12 @@ from typing import Any
 from kishi.errors import DataError
 from kishi.jsonl import read_rows
 from kishi.languages import LANGUAGES
+from kishi.rows import Rejected, file_rows
 
 # columns of the tasks that are no questions (docs/evaluation.md)
 _TEXTS = ("text", "passage", "premise", "choice1", "choice2", "sentence1", "sentence2", "wrong", "right", "source_text", "target_text")
+
+_ABOUT = {"id", "group", "lang", "language", "task", "kind", "why", "source", "license", "tier", "role", "from", "type", "name", "tools"}
 
 
 def read_texts(name: str, path: Path, columns: Mapping[str, str] | None = None) -> list[str]:
@@ -28,6 +31,36 @@ def read_texts(name: str, path: Path, columns: Mapping[str, str] | None = None) 
     if not texts:
         raise DataError(f"evaluation set {name}: no text in it", where=path, fix=fix)
     return texts
+
+
+def read_examples(name: str, path: Path, endings: tuple[str, ...]) -> list[str]:
+    """Every text of chat examples in any layout, of a file or of a folder's files. Rows that cannot be read are passed over: no example
+    comes of them.
+
+    Raises DataError when there is none, as `read_texts`.
+    """
+    fix = "training text cannot be checked against its examples; mend chat.sources or chat.folder"
+    if not path.exists():
+        raise DataError(f"{name}: no such file or folder", where=path, fix=fix)
+    files = [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if file.name.endswith(endings)]
+    items = (item for file in files for item in file_rows(file))
+    texts = [text for item in items if not isinstance(item, Rejected) for text in strings_in(item[2])]
+    if not texts:
+        raise DataError(f"{name}: no text in it", where=path, fix=fix)
+    return texts
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """All strings of a row, however deep, but for what is said about the example rather than in it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in _ABOUT:
+                yield from strings_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings_in(inner)
 
 
 def _renamed(row: Any, columns: Mapping[str, str]) -> Any:

@@ -133,6 +133,11 @@ def parquet_rows(path: Path, part: int = 0, parts: int = 1) -> Iterator[Item]:
         yield Rejected(path.name, number + 1, f"parquet file is damaged: {error}")
 
 
+def file_rows(path: Path) -> Iterator[Item]:
+    """Of either kind, by the file's name."""
+    return parquet_rows(path) if path.suffix == ".parquet" else json_rows(path)
+
+
 def hub_rows(hub: HubSet, part: int, parts: int) -> Iterator[Item]:
     """Streamed; the data files that are read are shared out among the parts, and a part beyond their number has nothing.
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kishi import manifest
 from recipes.schema import Recipe
-from recipes.schema_chat import TRAINED
 
 HASHED_BYTES = 64 * 10**6
 MISSING = "missing"
@@ -32,8 +31,8 @@ def named(recipe: Recipe, parts: tuple[str, ...]) -> list[Path]:
         paths += [path for source in recipe.chat.sources if (path := recipe.chat.file_of(source))]
         paths += [Path(source.hub.dataset) for source in recipe.chat.sources if source.hub and not source.hub.revision]
         paths += map(Path, recipe.chat.against)
-    if "compared" in parts and recipe.chat.heldout:
-        paths += [path for source in recipe.chat.sources if source.kind in TRAINED and (path := recipe.chat.file_of(source))]
+    if "compared" in parts:
+        paths += recipe.chat.compared.values()
     return paths
 
 

@@ -10,6 +10,7 @@ from recipes.section import Hub, Positive, Section, Share
 
 Kind = Literal["sft", "preference", "tools", "parallel", "titles"]
 TRAINED: tuple[Kind, ...] = ("sft", "preference", "tools")
+ENDINGS = (".jsonl", ".jsonl.zst", ".parquet")  # of files with examples
 
 
 class ChatSource(Section):
@@ -66,13 +67,13 @@ class Chat(Section):
         """Its local file or folder, when it has one."""
         return Path(self.folder or ".") / source.path if source.path else None
 
-    def compared_files(self, source: ChatSource) -> list[Path]:
-        """Its JSON Lines that pretraining text is compared with: examples that may be held out. Text that examples are made of is not."""
-        path = self.file_of(source)
-        if path is None or source.kind not in TRAINED:
-            return []
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        return [file for file in found if file.name.endswith((".jsonl", ".jsonl.zst"))]
+    @property
+    def compared(self) -> dict[str, Path]:
+        """Local files and folders by source that pretraining text is compared with: their examples may be held out. Text that examples
+        are made of is not.
+        """
+        local = {source.name: self.file_of(source) for source in self.sources if source.kind in TRAINED}
+        return {name: path for name, path in local.items() if path} if self.heldout else {}
 
     @model_validator(mode="after")
     def _sources_fit(self) -> Self:

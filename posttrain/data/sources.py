@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kishi.errors import DataError
-from kishi.rows import Item, hub_rows, json_rows, parquet_rows
-from recipes.schema_chat import Chat, ChatSource
-
-ENDINGS = (".jsonl", ".jsonl.zst", ".parquet")
+from kishi.rows import Item, file_rows, hub_rows
+from recipes.schema_chat import ENDINGS, Chat, ChatSource
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,8 @@ class Unit:
         """Everything in it, in order."""
         if self.source.hub:
             yield from hub_rows(self.source.hub, self.part, self.source.hub.parts)
-        elif self.path and self.path.suffix == ".parquet":
-            yield from parquet_rows(self.path)
         elif self.path:
-            yield from json_rows(self.path)
+            yield from file_rows(self.path)
 
 
 def plan(chat: Chat, data: Path) -> list[Unit]:
