@@ -43,7 +43,8 @@ def test_adapters_are_merged(chat_runs: Path, stage: str) -> None:
 
 def test_noise_is_in_training_and_not_in_measuring(chat_runs: Path) -> None:
     noisy, plain = chat_runs / "neftune" / "sft", chat_runs / "whole" / "sft"
-    assert _rows(noisy)[0]["loss"] != _rows(plain)[0]["loss"]
+    first, without = (next(row["loss"] for row in _rows(folder) if "loss" in row) for folder in (noisy, plain))
+    assert first != without
     assert _facts(noisy)["heldout_loss"]["before"] == _facts(plain)["heldout_loss"]["before"]
 
 
@@ -76,7 +77,7 @@ def test_what_the_reward_stage_says(chat_runs: Path) -> None:
     heldout = facts["heldout"]
     assert heldout["pairs"] == facts["examples"]["heldout"] == sum(row["pairs"] for row in heldout["by_kind"].values())
     assert sum(row["pairs"] for row in heldout["calibration"]["bins"]) == heldout["pairs"]
-    assert facts["comparison"]["prompts"] == 2 and facts["comparison"]["best_of_n"]["samples"] == 4
+    assert facts["comparison"]["prompts"] == 2 and facts["comparison"]["best_of_n"]["samples"] == 2
     assert facts["comparison"]["best_of_n"]["score_best"] >= facts["comparison"]["best_of_n"]["score_one"]
 
 
