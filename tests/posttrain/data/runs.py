@@ -30,7 +30,8 @@ def make_data(folder: Path) -> Path:
 
 def job(folder: Path, data: Path, sources: Sequence[Row] | None = None, **chat: Any) -> Job:
     """A job of kishi-tiny with other sources and settings of `chat`."""
-    sets = [f"chat.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in chat.items()]
+    sets = ["eval.chat=null"]  # the sample's translations serve as a source here
+    sets += [f"chat.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in chat.items()]
     if sources is not None:
         sets.append(f"chat.sources={json.dumps(list(sources), ensure_ascii=False)}")
     folder.mkdir(parents=True, exist_ok=True)
