@@ -18,6 +18,7 @@ from data_prep.sources import Unit, plan
 from data_prep.statistics import Statistics, mix_shares
 from kishi.errors import DataError
 from kishi.jsonl import Row, read_rows, write_json, write_rows
+from kishi.stage_folder import remove_at_once
 from recipes.job import Job
 
 WORK = ".work"
@@ -34,8 +35,7 @@ def run(job: Job) -> dict[str, Any]:
     _write(job.folder, work, len(units), facts)
     datasheet.write(job.folder / "datasheet.html", job.recipe, facts)
     Console().print(_summary(facts))
-    work.rename(discard := work.with_name(".discard"))  # at once, so that a kill never leaves half of it
-    shutil.rmtree(discard)
+    remove_at_once(work)
     return facts
 
 

@@ -64,3 +64,11 @@ class StageFolder:
             kept = self.final.parent / HISTORY / f"{self.final.name}-{started}.json"
             kept.parent.mkdir(exist_ok=True)
             shutil.copyfile(self.final / manifest.FILE_NAME, kept)
+
+
+def remove_at_once(folder: Path) -> None:
+    """Remove a stage's own work folder: a kill leaves it whole or not at all, never half of it where it would be looked for."""
+    discard = folder.with_name(".discard")
+    shutil.rmtree(discard, ignore_errors=True)  # of an attempt that was killed in the middle of this
+    folder.rename(discard)
+    shutil.rmtree(discard)

@@ -1,6 +1,5 @@
 """The chat-data stage: sources to `{sft,preference,tools}/{train,heldout}.jsonl` and the evidence."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from kishi.errors import DataError
 from kishi.jsonl import Row, RowWriter, read_rows, write_rows
+from kishi.stage_folder import remove_at_once
 from posttrain.data import datasheet
 from posttrain.data.collect import checks, collect, refused
 from posttrain.data.example import Example, published
@@ -39,10 +39,7 @@ def run(job: Job) -> dict[str, Any]:
     facts = {**statistics.facts(), "decontaminated_against": _compared(found)}
     datasheet.write(job.folder / "datasheet.md", job.recipe, facts)
     Console().print(datasheet.summary(facts))
-    discard = work.with_name(".discard")
-    shutil.rmtree(discard, ignore_errors=True)  # of an attempt that was killed in the next two lines
-    work.rename(discard)  # at once, so that a kill never leaves half of it
-    shutil.rmtree(discard)
+    remove_at_once(work)
     return facts
 
 
