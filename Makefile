@@ -5,6 +5,8 @@ PYTHON_BIN := .venv/bin/python
 RUN = $(PYTHON_BIN) -m recipes.run $(RECIPE)
 RUN_FOLDER = runs/$(basename $(notdir $(RECIPE)))
 GGUF = $(RUN_FOLDER)/gguf/model-Q4_K_M.gguf
+# files of tests shared out over two processes: most of a test's time is one thread that imports
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON_BIN) -m pytest -n 2 --dist loadfile
 export PYTHON
 
 .PHONY: help slurm setup setup-dev setup-peers setup-quantize doctor demo all status data tokenizer fertility index expand-model import-hf pretrain-phase1 pretrain-phase2 export-hf checkpoint-hf chat-data sft dpo grpo reward best-of-n tools gguf awq gptq autoround fp8 qat eval eval-quantized report slides push chat serve check test test-slow lock
@@ -83,8 +85,8 @@ slurm: ## the chain as jobs on a cluster (slurm/cluster.env; STAGES="...": only 
 check: setup-dev ## style, types, import contracts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
 test: setup-dev ## unit, contract and the tiny pipeline end to end
-	@$(PYTHON_BIN) -m pytest
+	@$(PYTEST)
 test-slow: setup-dev ## the rest: kills, several processes, a Slurm queue, benchmarks
-	@$(PYTHON_BIN) -m pytest -m "slow and not gpu"
+	@$(PYTEST) -m "slow and not gpu"
 lock: ## re-make the lock files
 	@requirements/lock.sh
