@@ -55,7 +55,7 @@ def commands(text: str) -> Iterator[str]:
     for block in _BLOCK.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
             yield from _parts(line)
-    rest = _FENCED.sub("", text)
+    rest = _FENCED.sub("", text).replace("\\\n", " ")
     for code in [*re.findall(r"`([^`\n]+)`", rest), *re.findall(r"^    (\S.*)$", rest, re.M)]:
         if _COMMAND.match(code):
             yield from _parts(code)
