@@ -1,7 +1,7 @@
 """The evaluation section: every model on the same text, tasks and chat measures, and what the suite measured beside the chain."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from report.charts import Series, bar_chart, line_chart
@@ -9,6 +9,7 @@ from report.collect import Run
 from report.view import Chart, Section, Table, dig, is_number, number, percent, size, table_of
 
 BASELINES = ("random", "majority")
+MARK = "†"
 # figures of the kinds of task that are no choice
 OTHER = {
     "reading": ("f1", "exact_match"),
@@ -18,13 +19,19 @@ OTHER = {
     "bits_per_sentence": ("bits_per_sentence", "bits_per_byte", "lossy_texts"),
 }
 MAIN = ("bits_per_sentence", "bits_per_byte", "chrf", "f1", "exact_match", "acc")  # the first that a task has stands for it
+
+
+def _tenths(value: Any) -> str:
+    return number(value, 1)
+
+
 # title, measure, figure of it, how it is written
 CHAT: tuple[tuple[str, str, str, Callable[[Any], str]], ...] = (
-    ("Translation by chat: chrF (0-100, in brackets: 95 % interval)", "translation", "chrf", number),
-    ("Translation by chat: BLEU", "translation", "bleu", number),
+    ("Translation by chat: chrF (0-100, in brackets: 95 % interval)", "translation", "chrf", _tenths),
+    ("Translation by chat: BLEU", "translation", "bleu", _tenths),
     ("Summaries: ROUGE-1 on whole words", "summaries", "rouge1", number),
     ("Summaries: ROUGE-1 on the first five letters of words", "summaries", "rouge1_stems", number),
-    ("Summaries: chrF", "summaries", "chrf", number),
+    ("Summaries: chrF", "summaries", "chrf", _tenths),
     ("Verifiable instructions obeyed", "constraints", "obeyed", percent),
     ("Answers that stop by themselves", "stop_rate", "", percent),
     ("Answers in the language that was asked for", "answer_language", "right", percent),
@@ -51,7 +58,7 @@ def evaluation(run: Run) -> Section:
     section.add(Chart(chart) if chart else None)
     for task in dict.fromkeys(task for row in models.values() for task in table_of(row.get("tasks"))):
         section.add(_task(task, models, results))
-    for table in _chat(models, table_of(results.get("chat"))):
+    for table in _chat(models, table_of(results.get("chat")), languages):
         section.add(table)
     for block in _suite(run):
         section.add(block)
@@ -82,18 +89,22 @@ def _task(task: str, models: dict[str, dict[str, Any]], results: dict[str, Any])
         known = percent(value) if value is not None else "not recorded"
         rows.append([f"baseline: {baseline}", known, "", number(f1) if f1 is not None else "", "", number(described.get("n"))])
     head = ["model", "accuracy", "accuracy (length-normalised)", "macro-F1", "most frequent guess", "questions"]
-    return Table(f"Multiple choice: {task} (in brackets: 95 % interval{_states(task, models)})", head, rows)
+    return Table(f"Multiple choice: {task} ({_explained(task, models)})", head, rows)
 
 
 def _marked(name: str, score: dict[str, Any]) -> str:
-    """A model that a constant answer or guessing equals is said to be so beside its name."""
-    return f"{name} (no better than a constant answer)" if score.get("beats_constant") is False else name
+    """A model that a constant answer or guessing equals has a mark beside its name."""
+    return f"{name} {MARK}" if score.get("beats_constant") is False else name
 
 
-def _states(task: str, models: dict[str, dict[str, Any]]) -> str:
-    """Whether the task's text had been taken out of what the models read."""
-    states = {str(state) for row in models.values() if (state := dig(row, "tasks", task, "decontamination"))}
-    return f"; decontamination: {', '.join(sorted(states))}" if states else ""
+def _explained(task: str, models: dict[str, dict[str, Any]]) -> str:
+    """What the brackets and the mark mean, and whether the task's text had been taken out of what the models read."""
+    scores = [table_of(dig(row, "tasks", task)) for row in models.values()]
+    states = {str(state) for score in scores if (state := score.get("decontamination"))}
+    parts = ["in brackets: 95 % interval"]
+    parts += [f"{MARK} no better than a constant answer"] if any(score.get("beats_constant") is False for score in scores) else []
+    parts += [f"decontamination: {', '.join(sorted(states))}"] if states else []
+    return "; ".join(parts)
 
 
 def _other_task(task: str, models: dict[str, dict[str, Any]], described: dict[str, Any]) -> Table:
@@ -108,10 +119,10 @@ def _other_task(task: str, models: dict[str, dict[str, Any]], described: dict[st
         found = value if isinstance(value, dict) else {"bits_per_byte": value}
         cells = [number(found[name]) if name in found else "" for name in names]
         rows.append([f"baseline: {baseline}", *cells, number(described.get("n"))])
-    return Table(f"{task} (in brackets: 95 % interval{_states(task, models)})", ["model", *names, "n"], rows)
+    return Table(f"{task} ({_explained(task, models)})", ["model", *names, "n"], rows)
 
 
-def _chat(models: dict[str, dict[str, Any]], described: dict[str, Any]) -> Iterator[Table]:
+def _chat(models: dict[str, dict[str, Any]], described: dict[str, Any], languages: Sequence[str]) -> Iterator[Table]:
     """Before and after chat training, a table a measure: models in rows, directions or languages in columns."""
     measured = {name: table_of(row.get("chat")) for name, row in models.items() if row.get("chat")}
     if not measured:
@@ -120,6 +131,7 @@ def _chat(models: dict[str, dict[str, Any]], described: dict[str, Any]) -> Itera
         groups = list(dict.fromkeys(group for row in measured.values() for group in table_of(row.get(measure)) if "_interval" not in group))
         if not groups:
             continue
+        groups.sort(key=lambda group: languages.index(group) if group in languages else -1)
         rows = [
             [name, *(_chat_cell(table_of(row.get(measure)), group, figure, write) for group in groups)] for name, row in measured.items()
         ]
@@ -151,7 +163,7 @@ def _suite(run: Run) -> Iterator[Table | Chart]:
         rows = [[_marked(name, score), _with_interval(score, figure, number)] for name, score in scores.items()]
         if "random" in described:
             rows.append(["baseline: guessing or constant", number(max(described["random"], described.get("majority", 0)))])
-        yield Table(f"Suite: {task} (in brackets: 95 % interval{_states(task, models)})", ["model", figure], rows)
+        yield Table(f"Suite: {task} ({_explained(task, models)})", ["model", figure], rows)
 
 
 def _step(name: str) -> int | None:

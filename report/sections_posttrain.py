@@ -27,7 +27,7 @@ def post_training(run: Run) -> Section:
 
 _CURVES: Sequence[tuple[str, str, Sequence[tuple[str, str]], str]] = (
     ("SFT: loss", "sft", (("training", "loss"), ("held out", "heldout_loss")), "nats per token"),
-    ("DPO: loss", "dpo", (("training", "loss"), ("held out", "heldout_loss")), "nats"),
+    ("DPO: loss", "dpo", (("training, with the term for the chosen answers", "loss"), ("held out, DPO alone", "heldout_loss")), "nats"),
     ("DPO: margin of chosen over rejected", "dpo", (("training", "margin"), ("held out", "heldout_margin")), "margin"),
     ("DPO: preference accuracy", "dpo", (("training", "accuracy"), ("held out", "heldout_accuracy")), "share of pairs"),
     ("GRPO: reward", "grpo", (("training", "reward"),), "sum of checks"),
