@@ -51,7 +51,7 @@ def steps(recipe: Recipe, units: list[Unit], work: Path, corpus: Path) -> list[S
         Step("pairs", [VerifyPairs(work, data.near_duplicate_similarity)], BUCKETS),
         Step("clusters", [cluster, ChooseKept(work)], 1),
         Step("split", split, len(units)),
-        Step("held-out index", [IndexHeldout(work)], 1),
+        Step("heldout-index", [IndexHeldout(work)], 1),
         Step("decontaminate", decontaminate, len(units)),
         Step("threshold", [Threshold(work, data.mix)], 1),
         Step("mix", [ReadShard(work, "decontaminated"), Mix(work, corpus, seed)], len(units)),

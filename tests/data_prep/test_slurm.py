@@ -69,7 +69,7 @@ def test_the_scripts_run_and_give_the_same_bytes(cluster: Path, tmp_path: Path) 
     assert _hashes(tmp_path / "slurm") == _hashes(tmp_path / "local")
     scripts = [path.read_text() for path in sorted(cluster.iterdir())]
     arrays = [text for text in scripts if "launch_pickled_pipeline" in text]
-    assert len(arrays) == 8  # a job a step
+    assert len(arrays) == 9  # a job a step
     for text in arrays:
         for line in ("--partition=long", "--account=kishi", "--mem-per-cpu=6G", "--cpus-per-task=1", "--requeue"):
             assert f"#SBATCH {line}\n" in text
