@@ -13,17 +13,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import torch
-from tokenizers import Tokenizer, decoders, pre_tokenizers
-from tokenizers.models import BPE
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Trainer
+from transformers import Trainer
 from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, SFTTrainer
 
 from kishi.signals import end_on_stop
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_TOKENS
 from posttrain import checkpoints, dpo, grpo, model_folder, reward, sft
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
+from tests.posttrain.tiny_base import make_base
 
 __all__ = ["DPOTrainer", "GRPOTrainer", "KTOTrainer", "RewardTrainer", "SFTTrainer"]  # imported before the forks, which is what costs time
 SMALL = (
@@ -40,24 +37,6 @@ VARIANTS = {  # other ways to train, by the name of the run
     "reference-free": ("dpo.reference_free=true", "dpo.loss=sigmoid_norm"),
     "grpo": (GRPO,),
 }
-
-
-def make_base(folder: Path) -> None:
-    """An untrained Qwen3 of two narrow layers with a byte-level tokenizer and the project's special tokens and template."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(BPE(vocab={token: place for place, token in enumerate([*SPECIAL_TOKENS, *letters])}, merges=[]))
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=PAD)
-    wrapped.chat_template = Path("tokenizer/chat_template.jinja").read_text()
-    wrapped.save_pretrained(folder)
-    (folder / "special_tokens_map.json").write_text("{}")
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        head_dim=16, max_position_embeddings=256, tie_word_embeddings=True, eos_token_id=0, pad_token_id=1,
-    )  # fmt: skip
-    Qwen3ForCausalLM(config).save_pretrained(folder)
 
 
 def run(folder: Path, stage: str, name: str, fate: str, step: int) -> None:
@@ -129,6 +108,6 @@ def _forked(folder: Path, stage: str, name: str, fate: str, step: int) -> int:
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
-    make_base(home / "base" / "phase2")
+    make_base(home / "base" / "phase2", layers=2, context=256)
     codes = [_forked(home, *one) for one in json.loads((home / "plan.json").read_text())]
     print(json.dumps(codes))

@@ -3,29 +3,17 @@
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
-from tokenizers.decoders import ByteLevel as ByteDecoder
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from transformers import PreTrainedTokenizerFast
 
-from kishi.special_tokens import SPECIAL_TOKENS
 from kishi.tool_calls import of_message, parse
 from posttrain.likelihood import IGNORED
 from posttrain.tool_data.make import make
 from posttrain.tool_examples import render, replayed
+from tests.posttrain.tiny_base import byte_tokenizer
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    letters = sorted(ByteLevel.alphabet())
-    model = Tokenizer(BPE(vocab={token: place for place, token in enumerate([*SPECIAL_TOKENS, *letters])}, merges=[]))
-    model.add_special_tokens(list(SPECIAL_TOKENS))
-    model.pre_tokenizer, model.decoder = ByteLevel(add_prefix_space=False), ByteDecoder()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=model)
-    with open("tokenizer/chat_template.jinja") as stream:
-        tokenizer.chat_template = stream.read()
-    return tokenizer
+    return byte_tokenizer()
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from tokenizers import Tokenizer, decoders, pre_tokenizers
-from tokenizers.models import BPE
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from kishi import tool_scores
 from kishi.errors import DataError
 from kishi.jsonl import read_rows, write_rows
-from kishi.special_tokens import END_OF_TEXT, PAD, SPECIAL_TOKENS
 from recipes.job import Job
 from recipes.loading import load_hardware, load_recipe
+from tests.posttrain.tiny_base import make_base
 
 pytestmark = pytest.mark.slow
 
@@ -23,27 +19,10 @@ SECTION = {
 }  # fmt: skip
 
 
-def _base(folder: Path) -> None:
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(BPE(vocab={token: place for place, token in enumerate([*SPECIAL_TOKENS, *letters])}, merges=[]))
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=PAD)
-    wrapped.chat_template = Path("tokenizer/chat_template.jinja").read_text()
-    wrapped.save_pretrained(folder)
-    (folder / "special_tokens_map.json").write_text("{}")
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1,
-        head_dim=16, max_position_embeddings=4096, tie_word_embeddings=True, eos_token_id=0, pad_token_id=1,
-    )  # fmt: skip
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-
-
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("inputs")
-    _base(root / "dpo/model")
+    make_base(root / "dpo/model", layers=1, context=4096)
     sample = {kind: list(read_rows(Path(f"data/sample/{kind}.jsonl"))) for kind in ("sft", "tools")}
     common = {"license": "Apache-2.0", "source": "sample"}
     for kind, rows in sample.items():

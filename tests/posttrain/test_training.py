@@ -5,18 +5,15 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from transformers import PreTrainedTokenizerFast
 
 from kishi.errors import DataError
-from kishi.special_tokens import SPECIAL_IDS, SPECIAL_TOKENS, TURN_END
+from kishi.special_tokens import SPECIAL_IDS, TURN_END
 from posttrain.checkpoints import COMPLETE, newest_complete
 from posttrain.conversations import check_labels
 from posttrain.lengths import conversation_forms, fitting
 from posttrain.preferences import Likelihoods, measure
 from posttrain.training import micro_batch, steps_in
+from tests.posttrain.tiny_base import byte_tokenizer
 
 END = SPECIAL_IDS[TURN_END]
 
@@ -33,13 +30,7 @@ def test_labels_must_end_with_the_end_of_turn() -> None:
 
 
 def test_long_conversations_do_not_fit() -> None:
-    letters = sorted(ByteLevel.alphabet())
-    model = Tokenizer(BPE(vocab={token: place for place, token in enumerate([*SPECIAL_TOKENS, *letters])}, merges=[]))
-    model.add_special_tokens(list(SPECIAL_TOKENS))
-    model.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=model)
-    with open("tokenizer/chat_template.jinja") as stream:
-        tokenizer.chat_template = stream.read()
+    tokenizer = byte_tokenizer()
     example = {"messages": [{"role": "user", "content": "сұрақ"}, {"role": "assistant", "content": "жауап"}]}
     length = len(tokenizer.apply_chat_template(example["messages"], return_dict=True)["input_ids"])
     assert fitting(conversation_forms, tokenizer, length)(example) is None
