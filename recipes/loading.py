@@ -57,6 +57,8 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         values = yaml.safe_load(text)
     except FileNotFoundError:
         raise RecipeError("no such file", where=path, fix="the recipes are in recipes/") from None
+    except OSError as error:  # a folder, a file that may not be read
+        raise RecipeError(f"cannot be read: {error.strerror}", where=path, fix="the recipes are in recipes/") from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"not UTF-8 (byte {error.start})", where=path) from None
     except yaml.YAMLError as error:

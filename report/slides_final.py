@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kishi.jsonl import Row
+from kishi.languages import NAMES
 from report.charts import bar_chart
 from report.collect import Run
 from report.cost import carbon, costs, energy, total
@@ -14,7 +15,7 @@ from report.licences import licences
 from report.limits import limits
 from report.lineage import Lineage
 from report.sections_models import cut_off, results
-from report.view import NONE, Chart, Note, Section, Table, dig, is_number, number, percent, size, table_of
+from report.view import NONE, Chart, Note, Section, Table, dig, duration, is_number, number, percent, size, table_of
 
 _TOLD = {"summary", "data", "tokenizer", "pretraining", "evaluation", "post-training", "quantised", "answers", "samples", "chat-data"}
 _LAST = {"optimisations", "cost", "provenance"}
@@ -58,9 +59,10 @@ def _title(run: Run) -> Slide:
             number(dig(models, last or "", "bits_per_byte", run.recipe.languages[0])), f"bits per byte, {run.recipe.languages[0]}, {last}"
         ),
         Figure(size(dig(models, last or "", "bytes")), "on disk, quantised"),
-        Figure(f"{spent.device_hours:.3g} h", f"on devices · {energy(spent.kwh)} · {carbon(spent.grams)}"),
+        Figure(duration(spent.device_hours * 3600), f"on devices · {energy(spent.kwh)} · {carbon(spent.grams)}"),
     ]
-    words = f"A language model for {', '.join(run.recipe.languages)}: raw text in, quantised chat model out."
+    languages = ", ".join(NAMES[language] for language in run.recipe.languages)
+    words = f"A language model for {languages}: raw text in, quantised chat model out."
     return Slide(run.recipe.name, [[Note(words), Figures([figure for figure in figures if figure.value != NONE])]], first=True)
 
 

@@ -22,6 +22,12 @@ def test_every_overlay_loads(path: Path) -> None:
     assert load_hardware(path.stem).processes >= 1
 
 
+def test_what_is_no_file_is_said_to_be_none(tmp_path: Path) -> None:
+    for path, what in ((tmp_path, "cannot be read: Is a directory"), (tmp_path / "none.yaml", "no such file")):
+        with pytest.raises(RecipeError, match=what):
+            load_recipe(path)
+
+
 def test_set_changes_the_recipe_or_with_hw_the_overlay(capsys: pytest.CaptureFixture[str]) -> None:
     changes = ["--set", "pretrain.optimizer=muon", "--set", "hw.gpu_hour_price=2.5", "--set", "hw.engine.model.cuda_graph_impl=local"]
     assert main(["recipes/kishi-350m.yaml", "pretrain", "--hw", "8xh100", "--dry-run", *changes]) == 0
