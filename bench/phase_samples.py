@@ -7,8 +7,10 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from recipes.loading import load_hardware
 from train.plan import Plan
@@ -16,36 +18,43 @@ from train.plan import Plan
 STAGES = ("pretrain-phase1", "pretrain-phase2")
 
 
-def write(run: Path, out: Path) -> None:
-    """OUT/phase1.npy and phase2.npy, of shape (samples, sequence length + 1): what the plans of the run's finished phases would read."""
-    import torch
+def open_phase(plan: Plan) -> Any:
+    """What Megatron would read in the phase, by number of the sample in the whole run. torch.distributed must be there."""
     from megatron.bridge.data.utils import get_dataset_provider
     from megatron.bridge.training.tokenizers.tokenizer import build_tokenizer
 
     from train.configure import training_config
     from train.data_order import register
 
+    register(plan.folder, plan.blend["prefixes"])
+    config = training_config(plan)
+    config.dataset.tokenizer = build_tokenizer(config.tokenizer)
+    config.dataset.finalize()
+    end = plan.last_step * plan.recipe.pretrain.global_batch_size
+    return get_dataset_provider(config.dataset)([end, 0, 0], config.dataset)[0]
+
+
+def alone() -> None:
+    """A process group of this process."""
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+
+
+def write(run: Path, out: Path) -> None:
+    """OUT/phase1.npy and phase2.npy, of shape (samples, sequence length + 1): what the plans of the run's finished phases would read."""
+    alone()
     for stage in STAGES:
         plan = replace(Plan.load(run / stage / ".plan.json"), folder=out / stage, hardware=load_hardware("cpu"))
         plan.folder.mkdir(parents=True, exist_ok=True)
-        register(plan.folder, plan.blend["prefixes"])
-        config = training_config(plan)
-        config.dataset.tokenizer = build_tokenizer(config.tokenizer)
-        config.dataset.finalize()
-        batch = plan.recipe.pretrain.global_batch_size
-        first, end = plan.first_step * batch, plan.last_step * batch
-        data, _, _ = get_dataset_provider(config.dataset)([end, 0, 0], config.dataset)
-        rows = np.empty((end - first, plan.recipe.pretrain.sequence_length + 1), dtype=np.uint32)
-        for row, number in zip(rows, range(first, end), strict=True):
+        data, batch = open_phase(plan), plan.recipe.pretrain.global_batch_size
+        numbers = range(plan.first_step * batch, plan.last_step * batch)
+        rows = np.empty((len(numbers), plan.recipe.pretrain.sequence_length + 1), dtype=np.uint32)
+        for row, number in zip(rows, numbers, strict=True):
             sample = data[number]
             row[:-1], row[-1] = sample["tokens"].numpy(), sample["labels"][-1]
         np.save(out / f"phase{plan.phase}.npy", rows)
 
 
 if __name__ == "__main__":
-    import torch
-
     from train.cpu_engine import engine
 
     with nullcontext() if torch.cuda.is_available() else engine():

@@ -57,8 +57,9 @@ class Tool(_Part):
     @field_validator("ask", mode="before")
     @classmethod
     def _plain_requests(cls, value: Any) -> Any:
-        wrap = lambda ask: {"say": ask} if isinstance(ask, str) else ask  # noqa: E731
-        return {language: [wrap(ask) for ask in asks] for language, asks in value.items()} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        return {language: [{"say": ask} if isinstance(ask, str) else ask for ask in asks] for language, asks in value.items()}
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

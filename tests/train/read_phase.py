@@ -9,26 +9,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bench.phase_samples import alone, open_phase
 from train.cpu_engine import engine
 from train.plan import Plan
 
 
 def main(plan: Plan) -> dict[str, Any]:
-    import torch
-    from megatron.bridge.data.utils import get_dataset_provider
-    from megatron.bridge.training.tokenizers.tokenizer import build_tokenizer
-
-    from train.configure import training_config
-    from train.data_order import register
-
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
-    register(plan.folder, plan.blend["prefixes"])
-    config = training_config(plan)
-    config.dataset.tokenizer = build_tokenizer(config.tokenizer)
-    config.dataset.finalize()
+    alone()
     batch = plan.recipe.pretrain.global_batch_size
     first, end = plan.first_step * batch, plan.last_step * batch
-    data, _, _ = get_dataset_provider(config.dataset)([end, 0, 0], config.dataset)
+    data = open_phase(plan)
     middle = first + (end - first) // 2
     return {
         "phase": [key(data[number]) for number in range(first, end)],
