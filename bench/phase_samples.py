@@ -1,21 +1,24 @@
-"""The samples of both pretraining phases in the order in which the engine reads them, as arrays: `python -m bench.phase_samples RUN OUT`.
+"""The samples of both pretraining phases in the order in which the engine reads them, as arrays.
+
+`python -m bench.phase_samples RECIPE OUT [key=value ...]`; needs the recipe's index, and no training.
 
 In a process of its own: without a GPU Megatron-Bridge can only be imported beside a patched torch (train/cpu_engine.py).
 """
 
+import json
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from recipes.loading import load_hardware
+from recipes.loading import load_hardware, load_recipe
+from recipes.runner import folder_of
+from recipes.schema import Recipe
 from train.plan import Plan
-
-STAGES = ("pretrain-phase1", "pretrain-phase2")
 
 
 def open_phase(plan: Plan) -> Any:
@@ -39,11 +42,18 @@ def alone() -> None:
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
 
 
-def write(run: Path, out: Path) -> None:
-    """OUT/phase1.npy and phase2.npy, of shape (samples, sequence length + 1): what the plans of the run's finished phases would read."""
+def plans(recipe: Recipe, out: Path) -> Iterator[Plan]:
+    """Of both phases, as their stages make them: what is read depends on neither hardware nor checkpoints."""
+    index = folder_of(recipe, "index").absolute()
+    blends = json.loads((index / "blend.json").read_bytes())
+    for number, phase in enumerate(recipe.pretrain.phases, 1):
+        yield Plan(recipe, load_hardware("cpu"), number, out / f"phase{number}", index, None, 0, blends[phase.tier])
+
+
+def write(recipe: Recipe, out: Path) -> None:
+    """OUT/phase1.npy and phase2.npy, of shape (samples, sequence length + 1)."""
     alone()
-    for stage in STAGES:
-        plan = replace(Plan.load(run / stage / ".plan.json"), folder=out / stage, hardware=load_hardware("cpu"))
+    for plan in plans(recipe, out):
         plan.folder.mkdir(parents=True, exist_ok=True)
         data, batch = open_phase(plan), plan.recipe.pretrain.global_batch_size
         numbers = range(plan.first_step * batch, plan.last_step * batch)
@@ -57,5 +67,6 @@ def write(run: Path, out: Path) -> None:
 if __name__ == "__main__":
     from train.cpu_engine import engine
 
+    path, folder, *changes = sys.argv[1:]
     with nullcontext() if torch.cuda.is_available() else engine():
-        write(Path(sys.argv[1]), Path(sys.argv[2]))
+        write(load_recipe(Path(path), changes), Path(folder))

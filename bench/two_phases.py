@@ -60,7 +60,7 @@ def ours(options: argparse.Namespace, recipe: Recipe) -> None:
 
 def peer(options: argparse.Namespace, recipe: Recipe) -> None:
     """Write the samples and train on them; WORK/peer.json."""
-    run("bench.phase_samples", folder_of(recipe, PHASES[0]).parent, options.work / "samples")
+    run("bench.phase_samples", options.recipe, options.work / "samples", *split_changes(options.set)[0])
     run("bench.hf_trainer", options.recipe, options.hw, options.work / "samples", options.work / "peer", *options.set, *options.peer)
     write_json(options.work / "peer.json", json.loads((options.work / "peer" / "figures.json").read_bytes()))
 
