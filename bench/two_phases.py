@@ -2,7 +2,7 @@
 
     python -m bench.two_phases recipes/kishi-350m.yaml --hw 1xh100 --peer hw.micro_batch_size=16 --work WORK --out RECORD
 
-Needs the recipe's data, tokenizer and index stages to be done. Ours is the recipe's own two stages and export; the peer reads the very
+Needs the recipe's stages `data`, `tokenizer` and `index` to be done. Ours is the recipe's own stages; the peer reads the very
 samples that they read, in their order, with the recipe's schedule. Both models are then measured on the same held-out documents by the
 same code. A part whose result lies in WORK is not done again (`--part` does one alone).
 """
@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +27,7 @@ from recipes.schema import Recipe
 
 PARTS = ("ours", "peer", "measure")
 PHASES = ("pretrain-phase1", "pretrain-phase2")
+EXPORT = "export-hf"
 console = Console(highlight=False, width=140)
 
 
@@ -39,18 +41,17 @@ def run(module: str, *arguments: object) -> float:
 
 
 def ours(options: argparse.Namespace, recipe: Recipe) -> None:
-    """Train and export; WORK/ours.json. Its speed is the median step's: a step that stands beside a checkpoint waits for the disk."""
+    """Train, and export behind its gate; WORK/ours.json. Its speed is the median step's: one beside a checkpoint waits for the disk."""
     changes = [word for change in options.set for word in ("--set", change)]
-    seconds = {stage: run("recipes.run", options.recipe, stage, "--hw", options.hw, *changes) for stage in PHASES}
-    run_folder = folder_of(recipe, PHASES[0]).parent
-    run("conversion.export_checkpoint", run_folder, "--out", options.work / "ours")
+    seconds = {stage: run("recipes.run", options.recipe, stage, "--hw", options.hw, *changes) for stage in (*PHASES, EXPORT)}
+    run_folder = folder_of(recipe, EXPORT).parent
     facts = [json.loads((run_folder / stage / "manifest.json").read_bytes())["facts"] for stage in PHASES]
     rows = [row for stage in PHASES for row in read_rows(run_folder / stage / "metrics.jsonl")]
     figures = {
         "seconds": round(sum(fact["training_seconds"] for fact in facts), 1),
-        "seconds_with_start_evaluation_and_checkpoints": seconds,
+        "seconds_of_stages": seconds,
         "tokens": sum(fact["phase_tokens"] for fact in facts),
-        "tokens_per_second": sorted(row["tokens_per_second"] for row in rows if "tokens_per_second" in row)[len(rows) // 2],
+        "tokens_per_second": round(median(row["tokens_per_second"] for row in rows if "tokens_per_second" in row)),
         "peak_memory_bytes": max(fact["peak_memory_bytes"] for fact in facts),
         "languages": [fact["languages"] for fact in facts],
         "curve": [row for row in rows if "bits_per_byte" in row],
@@ -74,11 +75,12 @@ def measure(options: argparse.Namespace, recipe: Recipe) -> None:
     from eval.hugging_face import HuggingFaceModel
 
     device = "cuda" if load_hardware(options.hw).device == "gpu" else "cpu"
-    tokenizer = AutoTokenizer.from_pretrained(options.work / "ours")
+    exported = folder_of(recipe, EXPORT) / "phase2"
+    tokenizer = AutoTokenizer.from_pretrained(exported)
     length = recipe.pretrain.sequence_length
     texts = held_out.load(folder_of(recipe, "data"), tokenizer.backend_tokenizer, recipe.languages)
     found = {}
-    for name, folder in (("ours", options.work / "ours"), ("peer", options.work / "peer" / "model")):
+    for name, folder in (("ours", exported), ("peer", options.work / "peer" / "model")):
         loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device).eval()
         model = HuggingFaceModel(loaded, tokenizer, length, chat=False)
         bits = {language: text.bits_per_byte(model.negative_log_likelihood, length) for language, text in texts.items()}
