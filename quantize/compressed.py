@@ -28,6 +28,7 @@ IGNORED = ["lm_head"]
 DTYPE = torch.bfloat16  # of what is not rounded further, as it is served; auto-round knows no other on a CPU
 MAX_DIFFERENCE = 0.01  # of the logits as read back, relative to their spread; none was seen
 _SIZES = (128, 64, 32)
+_ROWS_AT_ONCE = 8  # of calibration text: one row leaves a GPU idle, and AWQ runs each layer 20 times
 
 # (model) -> modifiers of llm-compressor; the model is given because group sizes depend on its rows
 Modifiers = Callable[[Any], list[Any]]
@@ -99,6 +100,7 @@ def _run(model: Any, modifiers: list[Any], rows: Sequence[Sequence[int]] | None)
         model=model,
         dataset=data,
         recipe=modifiers,
+        batch_size=_ROWS_AT_ONCE,
         max_seq_length=len(rows[0]),
         num_calibration_samples=len(rows),
         shuffle_calibration_samples=False,  # so that equal text gives equal weights
