@@ -1,12 +1,13 @@
 """Stage `eval-quantized`: every smaller form of the chat model beside the model itself, on the same text, questions and tokens.
 
 A form is the unit of work. Where the overlay says so (`cpu_workers`), GGUF files are asked side by side, in processes of their own, while
-this one asks the folders. Speed and memory are taken after that, one at a time, in a process of its own for each (`eval.decoding`).
+this one asks the folders. Speed and memory are taken after that, one form at a time on each device (`eval.decoding`).
 """
 
 import io
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +27,6 @@ from kishi.bits_per_byte import bits_per_byte, windows
 from kishi.errors import ArtefactError
 from kishi.jsonl import write_json, write_rows
 from kishi.manifest import sha256_of
-from kishi.progress import track
 from recipes.job import Job
 
 REFERENCE = "bf16"
@@ -59,10 +59,8 @@ def run(job: Job) -> dict[str, Any]:
     answers = each(found, job, asked)
     first = next(iter(texts.values()))  # the language that the recipe names first
     ids = [token for document in first.documents for token in document]
-    measured = {
-        name: answers[name] | kept_rows.once(job.folder / f".rows/{name}.speed.json", "", partial(_speed, form, ids, job))
-        for name, form in track(list(found.items()), "speed of quantised")
-    }
+    speeds = _speeds(found, ids, job)
+    measured = {name: answers[name] | speeds[name] for name in found}
     for name, row in measured.items():
         tools = [{**one, "task": "tools"} for one in row["tools"]["rows"]]
         if rows := [*(one for task in row["tasks"].values() for one in task["rows"]), *tools]:
@@ -119,8 +117,17 @@ def _tool_calls(form: Form, model: Any, job: Job) -> Figures:
     return {"figures": {"right": round(sum(row["right"] for row in rows) / len(rows), 4), **table}, "rows": rows}
 
 
-def _speed(form: Form, ids: list[int], job: Job) -> Figures:
-    return decoding.measure(form.path, ids, job.recipe.pretrain.sequence_length, job.hardware)
+def _speeds(found: dict[str, Form], ids: list[int], job: Job) -> dict[str, Figures]:
+    """By name, one form at a time on each device."""
+    length = job.recipe.pretrain.sequence_length
+
+    def measure(names: list[str]) -> dict[str, Figures]:
+        calls = {name: partial(decoding.measure, found[name].path, ids, length, job.hardware) for name in names}
+        return {name: kept_rows.once(job.folder / f".rows/{name}.speed.json", "", call) for name, call in calls.items()}
+
+    parts = [[name for name, form in found.items() if form.is_gguf is kind] for kind in (True, False)]
+    with ThreadPoolExecutor(2 if job.hardware.device == "gpu" else 1) as pool:
+        return {name: figures for part in pool.map(measure, parts) for name, figures in part.items()}
 
 
 def document_losses(name: str, model: LanguageModel, job: Job, texts: dict[str, HeldOut]) -> dict[str, list[float]]:
