@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -35,8 +36,11 @@ class HeldOut:
         return round(bits_per_byte(score(cut), sum(len(text.encode("utf-8")) for text in self.texts)), 5)
 
 
-def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[str, HeldOut]:
-    """Per language. Raises ArtefactError when a language has no held-out document."""
+def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...], most: int | None = None) -> dict[str, HeldOut]:
+    """Per language; with `most` the first documents that together have so many tokens or just more.
+
+    Raises ArtefactError when a language has no held-out document.
+    """
     result = {}
     for language in languages:
         path = data / "heldout" / f"{language}.jsonl.zst"
@@ -44,6 +48,10 @@ def load(data: Path, tokenizer: Tokenizer, languages: tuple[str, ...]) -> dict[s
         if not texts:
             raise ArtefactError(f"no held-out text in {language}", where=path, fix="raise data.heldout")
         encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+        if most:
+            before = accumulate(map(len, encoded), initial=0)
+            count = sum(tokens < most for tokens in list(before)[:-1])
+            texts, encoded = texts[:count], encoded[:count]
         result[language] = HeldOut(texts, encoded, tokenizer.token_to_id(END_OF_TEXT))
     return result
 

@@ -1,20 +1,22 @@
 """Stage `eval-quantized`: every smaller form of the chat model beside the model itself, on the same text, questions and tokens.
 
-One form is in memory at a time and is the unit of work. Speed and memory are taken in a process of its own for each (`eval.decoding`).
+A form is the unit of work. Where the overlay says so (`cpu_workers`), GGUF files are asked side by side, in processes of their own, while
+this one asks the folders. Speed and memory are taken after that, one form at a time on each device (`eval.decoding`).
 """
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from eval import decoding, decontamination, examination, held_out, kept_rows, same_tokenizer
+from eval import decoding, decontamination, examination, held_out, kept_rows, same_tokenizer, side_by_side, tool_calls
 from eval.evaluate import offline
 from eval.examination import Tasks
 from eval.held_out import HeldOut
@@ -25,7 +27,6 @@ from kishi.bits_per_byte import bits_per_byte, windows
 from kishi.errors import ArtefactError
 from kishi.jsonl import write_json, write_rows
 from kishi.manifest import sha256_of
-from kishi.progress import track
 from recipes.job import Job
 
 REFERENCE = "bf16"
@@ -50,17 +51,19 @@ def run(job: Job) -> dict[str, Any]:
     """Write `results.json`, which is also the facts, `documents.jsonl` (nats of each held-out document) and `samples/<form>.jsonl`."""
     offline(job.folder, hub=any(task.kind == "lm_eval" and not task.path for task in job.recipe.eval.tasks))
     tokenizer = Tokenizer.from_file(str(job.inputs["tokenizer"] / "tokenizer.json"))
-    texts = held_out.load(job.inputs["data"], tokenizer, job.recipe.languages)
+    texts = held_out.load(job.inputs["data"], tokenizer, job.recipe.languages, job.recipe.quantize.heldout_tokens)
     data = decontamination.manifest_of(job.inputs["data"])
     tasks = examination.prepare(job.recipe.eval.tasks, job.recipe.languages, job.folder / ".tasks", data)
-    measured = {
-        name: kept_rows.once(
-            job.folder / ".rows" / f"{name}.json", sha256_of(tasks.units()), partial(_measure, name, form, job, texts, tasks)
-        )
-        for name, form in track(list(forms(job).items()), "evaluate quantised")
-    }
-    for name, found in measured.items():
-        if rows := [row for one in found["tasks"].values() for row in one["rows"]]:
+    found, key = forms(job), sha256_of(tasks.units())
+    asked = partial(_asked, key=key, texts=texts, tasks=tasks)
+    answers = each(found, job, asked)
+    first = next(iter(texts.values()))  # the language that the recipe names first
+    ids = [token for document in first.documents for token in document]
+    speeds = _speeds(found, ids, job)
+    measured = {name: answers[name] | speeds[name] for name in found}
+    for name, row in measured.items():
+        tools = [{**one, "task": "tools"} for one in row["tools"]["rows"]]
+        if rows := [*(one for task in row["tasks"].values() for one in task["rows"]), *tools]:
             write_rows(job.folder / "samples" / f"{name}.jsonl", rows)
     write_rows(job.folder / "documents.jsonl", ({"model": name, "nats": found["nats"]} for name, found in measured.items()))
     facts = compared(measured, texts)
@@ -82,14 +85,49 @@ def forms(job: Job) -> dict[str, Form]:
     return found
 
 
+def each(found: dict[str, Form], job: Job, ask: Callable[[str, Form, Job], Figures]) -> dict[str, Figures]:
+    """`ask` of each form, by name; GGUF files in other processes where the overlay has workers, so that `ask` must be picklable."""
+    files = {name for name, form in found.items() if form.is_gguf}
+    workers, shared = side_by_side.shared_out(job.hardware, len(files))
+    here = {name: partial(ask, name, form, job) for name, form in found.items() if name not in files}
+    elsewhere = {name: partial(ask, name, found[name], replace(job, hardware=shared)) for name in found if name in files}
+    answers = side_by_side.run(here, elsewhere, workers, "evaluate quantised")
+    return {name: answers[name] for name in found}
+
+
+def _asked(name: str, form: Form, job: Job, key: str, texts: dict[str, HeldOut], tasks: Tasks) -> Figures:
+    return kept_rows.once(job.folder / f".rows/{name}.json", key, partial(_measure, name, form, job, texts, tasks))
+
+
 def _measure(name: str, form: Form, job: Job, texts: dict[str, HeldOut], tasks: Tasks) -> Figures:
     with redirect_stderr(io.StringIO()), opened(form, job) as (model, size):  # compressed-tensors' bars
         nats = document_losses(name, model, job, texts)
         answers = {label: one for unit in tasks.units() for label, one in tasks.ask(unit, name, model).items()}
-    first = next(iter(texts.values()))  # the language that the recipe names first
-    ids = [token for document in first.documents for token in document]
-    speed = decoding.measure(form.path, ids, job.recipe.pretrain.sequence_length, job.hardware)
-    return {"nats": nats, "tasks": answers, "bytes": size, "bits_per_weight": form.bits_per_weight, **speed}
+        tools = _tool_calls(form, model, job)
+    return {"nats": nats, "tasks": answers, "tools": tools, "bytes": size, "bits_per_weight": form.bits_per_weight}
+
+
+def _tool_calls(form: Form, model: Any, job: Job) -> Figures:
+    """Without a grammar, on held-out questions of the `tools` stage; empty where the recipe has no such stage."""
+    if "tools" not in job.inputs:
+        return {"figures": {}, "rows": []}
+    asked = tool_calls.load(job.inputs["tools"] / "data" / "heldout.jsonl", job.recipe.quantize.tool_questions)
+    answer = tool_calls.of_gguf(model.model, False) if form.is_gguf else tool_calls.of_hugging_face(model.model, model.tokenizer)
+    table, rows = tool_calls.measure(answer, asked)
+    return {"figures": {"right": round(sum(row["right"] for row in rows) / len(rows), 4), **table}, "rows": rows}
+
+
+def _speeds(found: dict[str, Form], ids: list[int], job: Job) -> dict[str, Figures]:
+    """By name, one form at a time on each device."""
+    length = job.recipe.pretrain.sequence_length
+
+    def measure(names: list[str]) -> dict[str, Figures]:
+        calls = {name: partial(decoding.measure, found[name].path, ids, length, job.hardware) for name in names}
+        return {name: kept_rows.once(job.folder / f".rows/{name}.speed.json", "", call) for name, call in calls.items()}
+
+    parts = [[name for name, form in found.items() if form.is_gguf is kind] for kind in (True, False)]
+    with ThreadPoolExecutor(2 if job.hardware.device == "gpu" else 1) as pool:
+        return {name: figures for part in pool.map(measure, parts) for name, figures in part.items()}
 
 
 def document_losses(name: str, model: LanguageModel, job: Job, texts: dict[str, HeldOut]) -> dict[str, list[float]]:
@@ -159,6 +197,7 @@ def compared(measured: dict[str, Figures], texts: dict[str, HeldOut]) -> dict[st
             "bits_per_byte": {la: round(bits_per_byte(sum(nats), sizes[la]), 5) for la, nats in found["nats"].items()},
             "rise_percent": {la: rise(nats, measured[REFERENCE]["nats"][la]) for la, nats in found["nats"].items()},
             "tasks": {label: one["figures"] for label, one in found["tasks"].items()},
+            "tools": found["tools"]["figures"],
             "tokens_per_second": speeds,
             "words_per_second": {
                 la: {device: round(speed / tokens, 2) for device, speed in speeds.items()} for la, tokens in per_word.items()
@@ -169,6 +208,7 @@ def compared(measured: dict[str, Figures], texts: dict[str, HeldOut]) -> dict[st
         "reference": REFERENCE,
         "models": rows,
         "documents": {language: len(held.texts) for language, held in texts.items()},
+        "tokens": {language: held.tokens for language, held in texts.items()},
         "tokens_per_word": {language: round(value, 4) for language, value in per_word.items()},
         "tasks": {label: one["described"] for label, one in measured[REFERENCE]["tasks"].items()},
     }

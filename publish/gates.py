@@ -54,7 +54,7 @@ def parity(run: Lineage, repository: Repository) -> list[str]:
         return []
     faults = _exported(run) + _same_tokenizer(run, repository)
     packed = repository.kind in QUANTISED and repository.kind != "gguf"
-    if packed and not is_number(run.manifests[repository.stage].facts.get("largest_difference_read_back")):
+    if packed and not is_number(run.manifests[repository.stage].facts.get("difference_read_back")):
         faults.append(f"it was not read back and compared with the model that was quantised: make {repository.stage}")
     if repository.kind == "gguf":
         facts = run.manifests["gguf"].facts

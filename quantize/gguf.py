@@ -83,7 +83,7 @@ def _reference_tokenizer(model: Path) -> tuple[Tokenize, int]:
 def run(job: Job) -> dict[str, Any]:
     """See docs/artefacts.md. Raises ParityError when the files are not the model they come from; none is kept then."""
     model = job.chat_model
-    texts = parity.heldout_texts(job.inputs["data"], job.recipe.languages)
+    texts = parity.heldout_texts(job.inputs["data"], job.recipe.languages, job.recipe.gguf.heldout_characters)
     files = make_files(job, model)
     try:
         facts = compare(job, model, texts, files)

@@ -12,19 +12,18 @@ from kishi.languages import Language
 from kishi.special_tokens import END_OF_TEXT
 
 MAX_DIFFERENCE = 0.005  # of perplexity between fp32 and F16
-_CHARACTERS = 40_000  # of held-out text per language: enough for the gate, minutes at 500M parameters on a CPU
 
 
-def heldout_texts(data: Path, languages: Sequence[Language]) -> dict[Language, list[str]]:
-    """The first held-out documents of each language, up to a bound."""
+def heldout_texts(data: Path, languages: Sequence[Language], most: int) -> dict[Language, list[str]]:
+    """The first held-out documents of each language; about `most` characters, one document at least."""
     texts: dict[Language, list[str]] = {}
     for language in languages:
         path = data / "heldout" / f"{language}.jsonl.zst"
         taken: list[str] = []
         for row in read_rows(path) if path.is_file() else ():
-            if taken and sum(map(len, taken)) > _CHARACTERS:
+            if taken and sum(map(len, taken)) >= most:
                 break
-            taken.append(row["text"][:_CHARACTERS])
+            taken.append(row["text"][:most])
         if not any(taken):
             raise DataError("no held-out text", where=path, fix="run the data stage again")
         texts[language] = taken

@@ -40,7 +40,9 @@ class Hardware(Section):
     async_save: bool | None = Field(None, description="write checkpoints while training goes on; default: on a GPU")
     data_workers: Annotated[int, Field(ge=0)] = 0
     peak_tflops: float | None = Field(None, gt=0, description="of one device in this precision, dense: for the hours of --dry-run")
-    cpu_workers: Positive | None = Field(None, description="processes of data preparation; default: one a core")
+    cpu_workers: Positive | None = Field(
+        None, description="processes of data preparation (default: one a core) and of scoring quantised files (default: one)"
+    )
     slurm: Slurm | None = None
     memory_gb: float | None = Field(None, gt=0, description="of one device: the micro-batch is lowered until the estimate fits")
     gpu_hour_price: float | None = Field(None, gt=0, description="of one device, in any currency: for the cost of --dry-run")

@@ -26,5 +26,6 @@ class Job:
 
     @property
     def chat_model(self) -> Path:
-        """The folder of the last chat model among the inputs."""
-        return self.inputs[next(name for name in reversed(CHAT_MODELS) if name in self.inputs)] / "model"
+        """The folder of the last chat model among the inputs; without one, the pretrained model's."""
+        found = next((name for name in reversed(CHAT_MODELS) if name in self.inputs), None)
+        return self.inputs[found] / "model" if found else self.inputs["export-hf"] / f"phase{len(self.recipe.pretrain.phases)}"

@@ -15,6 +15,7 @@ class Gguf(Section):
     """Which quantised files are made."""
 
     types: tuple[GgufType, ...] = ("F16", "Q8_0", "Q4_K_M")
+    heldout_characters: Positive = Field(40_000, description="of each language, on which the gate and the files' perplexity are measured")
     importance_matrix: bool = Field(True, description="types below 8 bits weigh each column's error by its activations on calibration text")
 
 
@@ -63,6 +64,10 @@ class Quantize(Section):
     """Methods beside GGUF's own, each a stage that is in the chain when it is named here."""
 
     calibration: Calibration = Calibration()
+    heldout_tokens: Positive | None = Field(
+        None, description="of each language, on which eval-quantized measures every form: the first documents; default: all"
+    )
+    tool_questions: Positive = Field(60, description="held-out ones of the tools stage that eval-quantized asks every form, at most")
     awq: Awq | None = None
     gptq: Gptq | None = None
     autoround: AutoRound | None = None

@@ -114,6 +114,9 @@ def _quantised(recipe: Recipe, last: str) -> tuple[Stage, ...]:
     )
 
 
+_BOUNDS = ("quantize.heldout_tokens", "quantize.tool_questions")
+
+
 def _measured(recipe: Recipe, models: tuple[str, ...]) -> tuple[Stage, ...]:
     """`models`: stages with a model, in the order of the chain.
 
@@ -123,7 +126,7 @@ def _measured(recipe: Recipe, models: tuple[str, ...]) -> tuple[Stage, ...]:
     forms = (*place, models[-1], "gguf", *named)
     return (
         Stage("eval", "eval.evaluate:run", (*place, "chat-data", *models, "gguf"), ("eval", "model", "pretrain"), files=("eval", "peers")),
-        Stage("eval-quantized", "eval.quantized:run", forms, ("eval", "gguf", "pretrain"), files=("eval",), on_request=not named),
+        Stage("eval-quantized", "eval.quantized:run", forms, ("eval", "gguf", "pretrain", *_BOUNDS), files=("eval",), on_request=not named),
     )
 
 

@@ -26,7 +26,16 @@ def compared(results: Any, languages: Sequence[str]) -> Iterator[Block]:
     if tasks := list(dict.fromkeys(task for row in rows.values() for task in table_of(row.get("tasks")))):
         cells = [[name, *(percent(dig(row, "tasks", task, "acc")) for task in tasks)] for name, row in rows.items()]
         yield Table("Multiple choice, share of right answers", ["form", *tasks], cells)
-    counts = ", ".join(f"{la} {number(count)}" for la, count in table_of(table_of(results).get("documents")).items())
+    if any(table_of(row.get("tools")) for row in rows.values()):
+        parts = ("right", "malformed", "invalid")
+        calls = [
+            [name, number(dig(row, "tools", "n")), *(percent(dig(row, "tools", part)) for part in parts)] for name, row in rows.items()
+        ]
+        yield Table("Function calls: right answers, and calls that cannot be read or do not fit the schema", ["form", "n", *parts], calls)
+    counts = ", ".join(
+        f"{la} {number(count)} ({number(dig(results, 'tokens', la))} tokens)"
+        for la, count in table_of(table_of(results).get("documents")).items()
+    )
     yield Note(f"The same tokenizer, questions and held-out documents ({counts}) for all; intervals are paired over documents.")
 
 

@@ -426,14 +426,27 @@ def test_quantised_forms_are_compared(tmp_path: Path, inputs: dict[str, Path]) -
         rises = {language: {"rise": rise, "interval": [rise - 0.1, rise + 0.1]} for language in BITS}
         return {"bytes": megabytes * 1e6, "bits_per_weight": 4.5, "bits_per_byte": BITS, "rise_percent": rises, **speeds, **more}
 
-    models = {"bf16": form(7.3, 0.0), "gguf-Q4_K_M": form(2.4, 1.25, tasks={"mcq_kk": {"acc": 0.4}}), f"awq {EVIL}": form(2.7, -0.5)}
+    tools = {"n": 60, "right": 0.75, "malformed": 0.02, "invalid": 0.0}
+    models = {
+        "bf16": form(7.3, 0.0),
+        "gguf-Q4_K_M": form(2.4, 1.25, tasks={"mcq_kk": {"acc": 0.4}}, tools=tools),
+        f"awq {EVIL}": form(2.7, -0.5),
+    }
     FACTS["eval-quantized"] = {}
     folder = tmp_path / "runs/eval-quantized"
-    write_json(folder / "results.json", {"models": models, "documents": {"kk": 10, "ru": 9, "en": 8}})
+    write_json(folder / "results.json", {"models": models, "documents": {"kk": 10, "ru": 9}, "tokens": {"kk": 6100, "ru": 6042}})
     inputs["eval-quantized"] = _finished(folder, "eval-quantized")
     _, page = _report(tmp_path, inputs)
     text = " ".join(_parse(page).text.split())
-    for shown in ("+1.25 % [+1.15, +1.35]", "-0.50 %", "90.0 31.5 100.0 MB", "kk 10, ru 9, en 8", "Size against loss", "40.0 %"):
+    for shown in (
+        "+1.25 % [+1.15, +1.35]",
+        "-0.50 %",
+        "90.0 31.5 100.0 MB",
+        "kk 10 (6,100 tokens), ru 9 (6,042 tokens)",
+        "Size against loss",
+        "40.0 %",
+        "60 75.0 % 2.0 % 0.0 %",
+    ):
         assert shown in text, shown
     assert page.count('r="3"') >= 9 and "<script>" not in page.split("</style>")[1]
     (folder / "results.json").write_text('{"models": {"bf16": 3}}')
