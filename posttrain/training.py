@@ -22,6 +22,7 @@ from recipes.job import Job
 from recipes.schema_posttrain import Training
 
 SAVES = 4
+PASS_TOKENS = 16_384  # of one pass on a GPU, at most: what some 400M parameters and a vocabulary of 64k leave room for on a large one
 
 
 def prepare(hardware: Hardware) -> None:
@@ -51,15 +52,15 @@ def evaluation_interval(steps: int) -> int:
     return max(1, steps // SAVES)
 
 
-def arguments(job: Job, section: Training, steps: int, rows: int, tokens_an_example: int = 1) -> dict[str, Any]:
+def arguments(job: Job, section: Training, steps: int, rows: int, limit: int, sequences: int = 1) -> dict[str, Any]:
     """Arguments of TRL's configurations. A step sees `rows` rows on any hardware; the overlay only decides in how many parts and processes
     it is done.
 
-    `tokens_an_example`: sequences that go through the model for one row (2 for a pair).
+    `limit`: tokens of a sequence, at most; `sequences`: those that go through the model for one row (2 for a pair).
     """
     hardware = job.hardware
     share = share_of(rows, hardware)
-    micro = micro_batch(share, max(1, hardware.micro_batch_size // tokens_an_example))
+    micro = micro_batch(share, max(1, min(hardware.micro_batch_size, PASS_TOKENS // limit) // sequences))
     schedule: dict[str, Any] = {
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": share // micro,
