@@ -5,7 +5,8 @@ python -m bench.parallel_text FOLDER OUT [--only REGEX]
 FOLDER holds {kk,ru,en}.jsonl.zst with `id`, `text`, `license`, `tier`, as kishi-local reads them. Documents whose names differ only in
 words for a language are translations of each other: where they have as many lines, line by line, else their paragraphs are aligned by
 length and by the numbers and Latin words that both have. `--only`: documents whose id has a match. OUT gets {kk-ru,kk-en,ru-en}.jsonl,
-titles-{kk,ru,en}.jsonl and translation.jsonl: sentences of documents that are held aside, for the chat measures.
+titles-{kk,ru,en}.jsonl, translation.jsonl (sentences of documents that are held aside, for the chat measures) and pairs.jsonl (some of
+the others, for their dictionary).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from kishi.words import words_of
 
 LANGUAGES = ("kk", "ru", "en")
 ASIDE, ASIDE_ROWS = 0.03, 100  # share of the documents, and rows of each pair that are taken from them at most
+DICTIONARY_ROWS = 3000  # of each pair: the baseline of the chat measures learns from them, about a millisecond each and direction
 SHORTEST, LONGEST = 12, 400  # characters of a side
 _LANGUAGE = re.compile(r"(?<![a-z])(pr\.kk-kz|pr\.ru-ru|kk-kz|ru-ru|en-us|kaz|rus|eng|kk|ru|en)(?![a-z])")
 _ANCHOR = re.compile(r"[A-Za-z][A-Za-z-]{2,}|\d+")
@@ -49,6 +51,7 @@ def make(folder: Path, out: Path, only: str = "") -> dict[str, int]:
     files = {language: read_rows(folder / f"{language}.jsonl.zst") for language in LANGUAGES}
     documents = {language: [row for row in rows if re.search(only, row["id"])] for language, rows in files.items()}
     aside: list[Row] = []
+    learnt: list[Row] = []
     counts = {}
     for one, other in combinations(LANGUAGES, 2):
         rows = list(_distinct(_pairs(documents, one, other)))
@@ -60,7 +63,9 @@ def make(folder: Path, out: Path, only: str = "") -> dict[str, int]:
         ]
         counts[f"{one}-{other}"] = write_rows(out / f"{one}-{other}.jsonl", kept)
         aside += held
+        learnt += sorted(kept, key=lambda row: draw(row["id"], 3))[:DICTIONARY_ROWS]
     counts["translation"] = write_rows(out / "translation.jsonl", aside)
+    counts["pairs"] = write_rows(out / "pairs.jsonl", learnt)
     for language in LANGUAGES:
         counts[f"titles-{language}"] = write_rows(out / f"titles-{language}.jsonl", _titled(documents[language]))
     return counts
