@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.parallel_text import aligned, main, name_of, score
 from kishi.jsonl import read_rows, write_rows
 
-KK = ["Жоба 2019 жылы басталды.", "Бұл жерде ешкім аудармаған сөйлем тұр, ол басқа тілде мүлде жоқ.", "Excel файлын ашып, Save түймесін басыңыз."]
+KK = ["Жоба 2019 жылы басталды.", "Бұл жерде ешкім аудармаған сөйлем тұр, ол басқа тілде жоқ.", "Excel файлын ашып, Save түймесін басыңыз."]
 EN = ["The project began in 2019.", "Open the Excel file and press Save in it."]
 
 
