@@ -14,8 +14,8 @@ from kishi.bits_per_byte import Window, batches, padded
 from kishi.errors import ArtefactError, DataError
 from kishi.special_tokens import END_OF_TEXT, TURN_END
 
-_BATCH_TOKENS = 4096  # logits of one batch: this x vocabulary x 4 bytes
-_ANSWERS = 32  # prompts that are answered together
+_BATCH_TOKENS, _ON_GPU = 4096, 16_384  # logits of one batch: this x vocabulary x 4 bytes
+_ANSWERS, _ANSWERS_ON_GPU = 32, 128  # prompts that are answered together
 _IGNORE = -100  # cross_entropy's own mark
 _FILLING = 0  # any token will do on the right, where causal attention cannot look
 
@@ -58,7 +58,7 @@ class HuggingFaceModel:
         """The lm-eval `LM`. A choice without a question comes after the same token as a document."""
         from lm_eval.models.huggingface import HFLM
 
-        batch = max(1, _BATCH_TOKENS // self.length)
+        batch = max(1, _batch_tokens(self.model) // self.length)
         return HFLM(pretrained=self.model, tokenizer=self.tokenizer, batch_size=batch, max_length=self.length, prefix_token_id=self.start)
 
     def write(self, prompt: str, room: int) -> tuple[str, bool]:
@@ -70,8 +70,9 @@ class HuggingFaceModel:
         asked = [_template_ids(self.tokenizer, messages) for messages in conversations]
         longest_first = sorted(range(len(asked)), key=lambda place: -len(asked[place]))
         found: dict[int, tuple[str, bool]] = {}
-        for begin in range(0, len(asked), _ANSWERS):
-            places = longest_first[begin : begin + _ANSWERS]
+        size = _ANSWERS if self.model.device.type == "cpu" else _ANSWERS_ON_GPU
+        for begin in range(0, len(asked), size):
+            places = longest_first[begin : begin + size]
             found |= dict(zip(places, self._generate([asked[place] for place in places], room), strict=True))
         return [found[place] for place in range(len(asked))]
 
@@ -95,6 +96,10 @@ class HuggingFaceModel:
     def _read(self, ids: list[int], ends: list[int]) -> tuple[str, bool]:
         end = next((place for place, token in enumerate(ids) if token in ends), None)
         return self.tokenizer.decode(ids[:end], skip_special_tokens=True), end is not None
+
+
+def _batch_tokens(model: Any) -> int:
+    return _BATCH_TOKENS if model.device.type == "cpu" else _ON_GPU
 
 
 def start_of(tokenizer: Any) -> int:
@@ -178,7 +183,7 @@ def nats(model: Any, cut: Sequence[Window]) -> list[float]:
     """Of the scored tokens of each window, in the given order."""
     places = sorted(range(len(cut)), key=lambda place: len(cut[place].tokens))  # as `batches` sorts
     found: list[float] = []
-    for batch in batches(cut, _BATCH_TOKENS):
+    for batch in batches(cut, _batch_tokens(model)):
         inputs, targets = (torch.tensor(rows, device=model.device) for rows in padded(batch, _FILLING, _IGNORE))
         logits = model(inputs).logits.float()
         costs = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORE, reduction="none")

@@ -17,6 +17,7 @@ from kishi.jsonl import Row, open_bytes, write_rows
 from kishi.progress import track
 
 ANSWER_TOKENS = 160
+_BATCH_TOKENS, _ON_GPU = 16_384, 131_072  # of prompts and answers at once
 Answer = Callable[[tool_scores.Question], str]
 
 
@@ -43,8 +44,13 @@ def spread(asked: Sequence[tool_scores.Question], most: int) -> list[tool_scores
 
 def measure(answer: Answer, asked: Iterable[tool_scores.Question]) -> tuple[dict[str, Any], list[Row]]:
     """(table of shares, each answer with its verdict)."""
-    judged = [tool_scores.judge(one, answer(one)) for one in asked]
-    return tool_scores.table(judged), judged
+    return judged((one, answer(one)) for one in asked)
+
+
+def judged(answers: Iterable[tuple[tool_scores.Question, str]]) -> tuple[dict[str, Any], list[Row]]:
+    """The same of answers that are there."""
+    rows = [tool_scores.judge(one, answer) for one, answer in answers]
+    return tool_scores.table(rows), rows
 
 
 def of_gguf(model: Any, constrained: bool, most: int = ANSWER_TOKENS) -> Answer:
@@ -57,39 +63,59 @@ def of_gguf(model: Any, constrained: bool, most: int = ANSWER_TOKENS) -> Answer:
     return answer
 
 
-def of_hugging_face(model: Any, tokenizer: Any, most: int = ANSWER_TOKENS) -> Answer:
-    """How a Hugging Face model answers: greedily, without constraint. A prompt that fills the context gets no answer."""
+def of_hugging_face(model: Any, tokenizer: Any, asked: Sequence[tool_scores.Question], most: int = ANSWER_TOKENS) -> list[str]:
+    """How a Hugging Face model answers each: greedily, without constraint, many at once. A prompt that fills the context gets no answer."""
+    prompts = [_ids(tokenizer, one) for one in asked]
+    room, tokens = model.config.max_position_embeddings, _BATCH_TOKENS if model.device.type == "cpu" else _ON_GPU
+    found = [""] * len(asked)
+    batch: list[int] = []
+    order = sorted((place for place in range(len(asked)) if len(prompts[place]) < room), key=lambda place: len(prompts[place]))
+    for place in track(order, "ask"):
+        batch.append(place)
+        if place == order[-1] or (len(batch) + 1) * (len(prompts[place]) + most) > tokens:
+            answers = _answers(model, tokenizer, [prompts[place] for place in batch], most)
+            for at, answer in zip(batch, answers, strict=True):
+                found[at] = answer
+            batch = []
+    return found
+
+
+def _ids(tokenizer: Any, asked: tool_scores.Question) -> list[int]:
+    text = tokenizer.apply_chat_template(asked.messages, tools=asked.tools, add_generation_prompt=True, tokenize=False)
+    ids: list[int] = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+    return ids
+
+
+def _answers(model: Any, tokenizer: Any, prompts: list[list[int]], most: int) -> list[str]:
+    """Of one batch, filled up on the left; no answer goes past the model's context."""
     import torch
 
     from kishi.special_tokens import END_OF_TEXT, PAD, TURN_END
 
-    stops = tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT])
-
-    @torch.inference_mode()
-    def answer(asked: tool_scores.Question) -> str:
-        text = tokenizer.apply_chat_template(asked.messages, tools=asked.tools, add_generation_prompt=True, tokenize=False)
-        ids = torch.tensor([tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids], device=model.device)
-        room = min(most, model.config.max_position_embeddings - ids.shape[1])
-        if room <= 0:
-            return ""
-        settings = {"eos_token_id": stops, "pad_token_id": tokenizer.convert_tokens_to_ids(PAD)}
+    stops, pad = tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]), tokenizer.convert_tokens_to_ids(PAD)
+    width, context = max(map(len, prompts)), model.config.max_position_embeddings
+    ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts], device=model.device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
+    with torch.inference_mode():
         out = model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=room, do_sample=False, use_cache=True, **settings
-        )
-        new = out[0, ids.shape[1] :].tolist()
-        return str(tokenizer.decode(new[:-1] if new and new[-1] in stops else new, skip_special_tokens=False))
-
-    return answer
+            input_ids=ids, attention_mask=mask, max_new_tokens=min(most, context - min(map(len, prompts))),
+            do_sample=False, use_cache=True, eos_token_id=stops, pad_token_id=pad,
+        )  # fmt: skip
+    found = []
+    for prompt, new in zip(prompts, out[:, width:].tolist(), strict=True):
+        said = new[: context - len(prompt)]
+        end = next((at for at, token in enumerate(said) if token in stops), len(said))
+        found.append(str(tokenizer.decode(said[:end], skip_special_tokens=False)))
+    return found
 
 
 def run(
     path: Path, asked: Sequence[tool_scores.Question], grammar: bool, most: int, threads: int | None
 ) -> tuple[dict[str, Any], list[Row]]:
     """Open the model, measure it, close it. Raises DataError for a grammar with a Hugging Face model."""
-    shown = track(asked, "ask")
     if path.suffix == ".gguf":
         with _opened(path, threads) as model:
-            return measure(of_gguf(model, grammar, most), shown)
+            return measure(of_gguf(model, grammar, most), track(asked, "ask"))
     if grammar:
         raise DataError("a grammar works with GGUF models only", where="--grammar", fix="leave it out, or give a .gguf file")
     import torch
@@ -99,7 +125,7 @@ def run(
 
     tokenizer, device = AutoTokenizer.from_pretrained(path), "cuda" if torch.cuda.is_available() else "cpu"
     with hugging_face.opened(path, tokenizer, 0, True, device) as model:
-        return measure(of_hugging_face(model.model, tokenizer, most), shown)
+        return judged(zip(asked, of_hugging_face(model.model, tokenizer, asked, most), strict=True))
 
 
 @contextmanager

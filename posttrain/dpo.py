@@ -59,7 +59,7 @@ def _dpo(job: Job, model: Any, tokenizer: Any, train: list[Any], limit: int) -> 
     section = job.recipe.dpo
     steps = training.steps_in(len(train), section.epochs, section.batch_size)
     config = DPOConfig(
-        **training.arguments(job, section, steps, section.batch_size, tokens_an_example=2),
+        **training.arguments(job, section, steps, section.batch_size, limit, sequences=2),
         max_length=limit,
         beta=section.beta,
         loss_type=[section.loss, "sft"],
@@ -87,7 +87,7 @@ def _kto(job: Job, model: Any, tokenizer: Any, train: list[Any], limit: int) -> 
 
     section = job.recipe.dpo
     steps, rows = training.steps_in(len(train), section.epochs, section.batch_size), 2 * section.batch_size
-    config = KTOConfig(**training.arguments(job, section, steps, rows), max_length=limit, beta=section.beta)
+    config = KTOConfig(**training.arguments(job, section, steps, rows, limit), max_length=limit, beta=section.beta)
     return KTOTrainer(
         model=model,
         args=config,

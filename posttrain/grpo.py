@@ -65,7 +65,7 @@ def _trainer(job: Job, model: Any, tokenizer: Any, tasks: list[Task]) -> Any:
     assert section is not None
     steps = math.ceil(section.epochs * len(tasks) * section.generations / section.batch_size)
     config = GRPOConfig(
-        **training.arguments(job, section, steps, section.batch_size) | {"include_num_input_tokens_seen": "no"},
+        **training.arguments(job, section, steps, section.batch_size, 2 * section.answer_tokens) | {"include_num_input_tokens_seen": "no"},
         num_generations=section.generations,
         max_completion_length=section.answer_tokens,
         temperature=section.temperature,

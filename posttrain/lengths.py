@@ -15,9 +15,10 @@ def fitting(forms: Any, tokenizer: Any, limit: int) -> Check:
 
     def checked(example: Example) -> str | None:
         try:
-            tokens = max(token_count(tokenizer, messages) for messages in forms(example))
+            texts = [tokenizer.apply_chat_template(messages, tokenize=False) for messages in forms(example)]
         except TemplateError as error:
             return f"the chat template refuses it: {error}"
+        tokens = max(token_count(tokenizer, text, limit) for text in texts)
         return f"too long: {tokens} tokens, {limit} fit" if tokens > limit else None
 
     return checked
@@ -33,7 +34,6 @@ def preference_forms(example: Example) -> list[list[Example]]:
     return [example["prompt"] + example["chosen"], example["prompt"] + example["rejected"]]
 
 
-def token_count(tokenizer: Any, messages: list[Example]) -> int:
-    """Tokens of the rendered conversation."""
-    text = tokenizer.apply_chat_template(messages, tokenize=False)
-    return len(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
+def token_count(tokenizer: Any, text: str, limit: int) -> int:
+    """Tokens of the rendered conversation; 0 where its bytes alone show that it fits, as most do: a token is a byte or more."""
+    return 0 if len(text.encode()) <= limit else len(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)

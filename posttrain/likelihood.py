@@ -1,12 +1,12 @@
 """How likely a model finds given tokens: one pass over padded batches, the same figures for any batch size save for rounding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-BATCH = 8
+BATCH_TOKENS = 8192  # of one pass: its logits take this x vocabulary x 4 bytes, three times
 IGNORED = -100
 
 Row = tuple[list[int], list[int]]  # token ids, and what is to be predicted at each place: the id itself or IGNORED
@@ -21,13 +21,23 @@ def log_likelihoods(model: Any, rows: Sequence[Row], bf16: bool = False) -> tupl
     training = model.training
     model.eval()
     nats, counts = torch.zeros(len(rows)), torch.zeros(len(rows))
-    by_length = sorted(range(len(rows)), key=lambda place: len(rows[place][0]))
-    for start in range(0, len(rows), BATCH):
-        places = by_length[start : start + BATCH]
+    for places in batches([len(ids) for ids, _ in rows], BATCH_TOKENS):
         each, mask = _batch(model, [rows[place] for place in places], bf16)
         nats[places], counts[places] = each.sum(1).float().cpu(), mask.sum(1).float().cpu()
     model.train(training)
     return nats, counts
+
+
+def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Places of rows, the shortest first, in batches that have at most so many tokens when they are padded; one row at least."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if batch and (len(batch) + 1) * lengths[place] > tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def _batch(model: Any, rows: list[Row], bf16: bool) -> tuple[torch.Tensor, torch.Tensor]:

@@ -61,7 +61,7 @@ def _trainer(job: Job, model: Any, tokenizer: Any, train: list[Example], limit: 
     assert section is not None
     steps = training.steps_in(len(train), section.epochs, section.batch_size)
     config = RewardConfig(
-        **training.arguments(job, section, steps, section.batch_size, tokens_an_example=2),
+        **training.arguments(job, section, steps, section.batch_size, limit, sequences=2),
         max_length=limit,
         center_rewards_coefficient=section.center or None,
     )

@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 
-BATCH = 8
+from posttrain.likelihood import batches
+
+BATCH_TOKENS = 16_384
 
 Messages = list[dict[str, str]]
 
@@ -17,9 +19,7 @@ def scores(model: Any, tokenizer: Any, conversations: Sequence[Messages], bf16: 
     model.eval()
     rows = [list(tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]) for turns in conversations]
     found = torch.zeros(len(rows))
-    by_length = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-    for start in range(0, len(rows), BATCH):
-        places = by_length[start : start + BATCH]
+    for places in batches([len(row) for row in rows], BATCH_TOKENS):
         longest = max(len(rows[place]) for place in places)
         padded = [rows[place] + [tokenizer.pad_token_id] * (longest - len(rows[place])) for place in places]
         ids = torch.tensor(padded, device=model.device)

@@ -17,7 +17,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def train(job: Job) -> dict[str, Any]:
     """The same in one of the processes; empty facts in all but the first."""
-    from posttrain import adapters, answers, conversations, examples, lengths, model_folder, training
+    from posttrain import adapters, answers, conversations, examples, lengths, model_folder, packing, training
 
     source, section = job.inputs["export-hf"] / "phase2", job.recipe.sft
     training.prepare(job.hardware)
@@ -48,27 +48,22 @@ def train(job: Job) -> dict[str, Any]:
         "stop_rate": answers.stop_rate(model, tokenizer, [example["messages"][:-1] for example in data.heldout]),
         "steps": steps,
         "processes": job.hardware.world_size,
-        "packing": _packing_facts(trainer, rows) if section.packing else None,
+        "packing": packing.facts(trainer, rows) if section.packing else None,
         "neftune_alpha": section.neftune_alpha,
         **trained,
     }
 
 
 def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) -> Any:
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     from posttrain import adapters, packing, training
 
     section = job.recipe.sft
-    if section.packing:
-        packing.check_attention(model)
-        data = packing.packed(rows, limit)
-    else:
-        data = Dataset.from_dict({"input_ids": [ids for ids, _ in rows], "labels": [labels for _, labels in rows]})
+    data, collator = packing.prepared(rows, limit, section, model, tokenizer.pad_token_id)
     steps = training.steps_in(len(data), section.epochs, section.batch_size)
     config = SFTConfig(
-        **training.arguments(job, section, steps, section.batch_size),
+        **training.arguments(job, section, steps, section.batch_size, limit),
         max_length=limit,
         dataset_kwargs={"skip_prepare_dataset": True},
         neftune_noise_alpha=section.neftune_alpha,
@@ -79,16 +74,10 @@ def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) 
         train_dataset=data,
         processing_class=tokenizer,
         peft_config=adapters.config(section.lora),
-        data_collator=packing.PackedRows(tokenizer.pad_token_id) if section.packing else None,
+        data_collator=collator,
     )
     training.keep_order(trainer, section.batch_size)
     return trainer
-
-
-def _packing_facts(trainer: Any, rows: list[Any]) -> dict[str, Any]:
-    """How many rows there are now, and the share of them that is no padding."""
-    packed, tokens = len(trainer.train_dataset), sum(len(ids) for ids, _ in rows)
-    return {"rows": packed, "filled": round(tokens / (packed * trainer.args.max_length), 4)}
 
 
 def heldout_losses(model: Any, examples: list[Example], rows: list[Any], bf16: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from kishi.jsonl import Row
 from kishi.special_tokens import PAD
 from posttrain.answers import stops
 
-BATCH_TOKENS = 32_768  # of prompts at once: questions with long lists of tools go in smaller batches
+BATCH_TOKENS, ON_GPU = 32_768, 131_072  # of prompts and answers at once: questions with long lists of tools go in smaller batches
 
 
 def measure(model: Any, tokenizer: Any, rows: Sequence[Row], most: int) -> tuple[dict[str, Any], list[Row]]:
@@ -27,9 +27,9 @@ def answers(model: Any, tokenizer: Any, asked: Sequence[tool_scores.Question], m
     prompts = [_ids(tokenizer, one) for one in asked]
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
     found = [""] * len(prompts)
-    room = model.config.max_position_embeddings
+    room, tokens = model.config.max_position_embeddings, BATCH_TOKENS if model.device.type == "cpu" else ON_GPU
     while order:
-        batch = order[: max(1, BATCH_TOKENS // (len(prompts[order[min(len(order), 256) - 1]]) + most))]
+        batch = order[: max(1, tokens // (len(prompts[order[min(len(order), 256) - 1]]) + most))]
         order = order[len(batch) :]
         fitting = [place for place in batch if len(prompts[place]) < room]
         if fitting:

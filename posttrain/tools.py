@@ -25,7 +25,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def train(job: Job) -> dict[str, Any]:
     """The same in one of the processes; empty facts in all but the first."""
-    from posttrain import adapters, conversations, model_folder, tool_answers, training
+    from posttrain import adapters, conversations, model_folder, packing, tool_answers, training
     from posttrain.sft import heldout_losses
 
     source, section = job.chat_model, job.recipe.tools
@@ -60,6 +60,7 @@ def train(job: Job) -> dict[str, Any]:
         "max_length": limit,
         "heldout_loss": {"before": before["heldout_loss"], "after": after["heldout_loss"]},
         "heldout": {**scores, "before": _scores(job.folder / "before.jsonl")},
+        "packing": packing.facts(trainer, trained_on) if section.packing else None,
         "steps": steps,
         "processes": job.hardware.world_size,
         **weights,
@@ -67,22 +68,26 @@ def train(job: Job) -> dict[str, Any]:
 
 
 def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) -> Any:
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from posttrain import adapters, training
+    from posttrain import adapters, packing, training
 
     section = job.recipe.tools
     assert section is not None
-    steps = training.steps_in(len(rows), section.epochs, section.batch_size)
+    data, collator = packing.prepared(rows, limit, section, model, tokenizer.pad_token_id)
+    steps = training.steps_in(len(data), section.epochs, section.batch_size)
     config = SFTConfig(
-        **training.arguments(job, section, steps, section.batch_size),
+        **training.arguments(job, section, steps, section.batch_size, limit),
         max_length=limit,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    data = Dataset.from_dict({"input_ids": [ids for ids, _ in rows], "labels": [labels for _, labels in rows]})
     trainer = SFTTrainer(
-        model=model, args=config, train_dataset=data, processing_class=tokenizer, peft_config=adapters.config(section.lora)
+        model=model,
+        args=config,
+        train_dataset=data,
+        processing_class=tokenizer,
+        peft_config=adapters.config(section.lora),
+        data_collator=collator,
     )
     training.keep_order(trainer, section.batch_size)
     return trainer

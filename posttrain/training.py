@@ -22,6 +22,7 @@ from recipes.job import Job
 from recipes.schema_posttrain import Training
 
 SAVES = 4
+PASS_TOKENS = 16_384  # of one pass on a GPU, at most: what some 400M parameters and a vocabulary of 64k leave room for on a large one
 
 
 def prepare(hardware: Hardware) -> None:
@@ -47,19 +48,19 @@ def steps_in(examples: int, epochs: float, batch: int) -> int:
 
 
 def evaluation_interval(steps: int) -> int:
-    """Steps between two checkpoints, and between two measurements: four a run."""
+    """Steps between two measurements, and on a CPU between two checkpoints: four a run."""
     return max(1, steps // SAVES)
 
 
-def arguments(job: Job, section: Training, steps: int, rows: int, tokens_an_example: int = 1) -> dict[str, Any]:
+def arguments(job: Job, section: Training, steps: int, rows: int, limit: int, sequences: int = 1) -> dict[str, Any]:
     """Arguments of TRL's configurations. A step sees `rows` rows on any hardware; the overlay only decides in how many parts and processes
     it is done.
 
-    `tokens_an_example`: sequences that go through the model for one row (2 for a pair).
+    `limit`: tokens of a sequence, at most; `sequences`: those that go through the model for one row (2 for a pair).
     """
     hardware = job.hardware
     share = share_of(rows, hardware)
-    micro = micro_batch(share, max(1, hardware.micro_batch_size // tokens_an_example))
+    micro = micro_batch(share, max(1, min(hardware.micro_batch_size, PASS_TOKENS // limit) // sequences))
     schedule: dict[str, Any] = {
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": share // micro,
@@ -83,7 +84,7 @@ def arguments(job: Job, section: Training, steps: int, rows: int, tokens_an_exam
         "logging_steps": 1,
         "include_num_input_tokens_seen": "non_padding",
         "save_strategy": "steps",
-        "save_steps": evaluation_interval(steps),
+        "save_steps": evaluation_interval(steps) * (2 if hardware.device == "gpu" else 1),  # gigabytes each; steps are quick there
         "save_total_limit": 2,
         "eval_strategy": "no",  # what is measured on held-out examples is in heldout.py
         "report_to": "none",

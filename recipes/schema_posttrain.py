@@ -34,13 +34,18 @@ class Finetune(Training):
     max_length: Positive = Field(description="tokens; longer examples are left out and counted (the model's context is a limit too)")
 
 
-class Sft(Finetune):
-    """Supervised fine-tuning, loss on the assistant's turns only."""
+class Packed(Finetune):
+    """What SFT and tools share."""
 
     packing: bool = Field(
         False,
         description="several conversations in a row of max_length tokens, kept apart by the attention; a batch is then batch_size rows",
     )
+
+
+class Sft(Packed):
+    """Supervised fine-tuning, loss on the assistant's turns only."""
+
     neftune_alpha: float | None = Field(
         None,
         gt=0,
@@ -109,7 +114,7 @@ class Grpo(Training):
         return self
 
 
-class Tools(Finetune):
+class Tools(Packed):
     """Function calling, from the DPO model: conversations made from templates (posttrain/tool_data), and those of the chat sources.
 
     Its model is the final one. What it is measured on is made too, with templates and with tools that are not trained on.
