@@ -99,7 +99,7 @@ class HuggingFaceModel:
 
 
 def _batch_tokens(model: Any) -> int:
-    return _BATCH_TOKENS if model.device.type == "cpu" else _ON_GPU
+    return _ON_GPU if torch.device(model.device).type == "cuda" else _BATCH_TOKENS
 
 
 def start_of(tokenizer: Any) -> int:

@@ -112,8 +112,11 @@ def _tool_calls(form: Form, model: Any, job: Job) -> Figures:
     if "tools" not in job.inputs:
         return {"figures": {}, "rows": []}
     asked = tool_calls.load(job.inputs["tools"] / "data" / "heldout.jsonl", job.recipe.quantize.tool_questions)
-    answer = tool_calls.of_gguf(model.model, False) if form.is_gguf else tool_calls.of_hugging_face(model.model, model.tokenizer)
-    table, rows = tool_calls.measure(answer, asked)
+    if form.is_gguf:
+        table, rows = tool_calls.measure(tool_calls.of_gguf(model.model, False), asked)
+    else:
+        answers = tool_calls.of_hugging_face(model.model, model.tokenizer, asked)
+        table, rows = tool_calls.judged(zip(asked, answers, strict=True))
     return {"figures": {"right": round(sum(row["right"] for row in rows) / len(rows), 4), **table}, "rows": rows}
 
 
