@@ -70,7 +70,7 @@ class HuggingFaceModel:
         asked = [_template_ids(self.tokenizer, messages) for messages in conversations]
         longest_first = sorted(range(len(asked)), key=lambda place: -len(asked[place]))
         found: dict[int, tuple[str, bool]] = {}
-        size = _ANSWERS if self.model.device.type == "cpu" else _ANSWERS_ON_GPU
+        size = _ANSWERS if _on_cpu(self.model) else _ANSWERS_ON_GPU
         for begin in range(0, len(asked), size):
             places = longest_first[begin : begin + size]
             found |= dict(zip(places, self._generate([asked[place] for place in places], room), strict=True))
@@ -99,7 +99,11 @@ class HuggingFaceModel:
 
 
 def _batch_tokens(model: Any) -> int:
-    return _ON_GPU if torch.device(model.device).type == "cuda" else _BATCH_TOKENS
+    return _BATCH_TOKENS if _on_cpu(model) else _ON_GPU
+
+
+def _on_cpu(model: Any) -> bool:
+    return bool(model.device.type == "cpu")
 
 
 def start_of(tokenizer: Any) -> int:

@@ -22,7 +22,7 @@ from eval.examination import Tasks
 from eval.held_out import HeldOut
 from eval.measure import LanguageModel
 from eval.rise import rise
-from kishi import manifest
+from kishi import manifest, tool_answers
 from kishi.bits_per_byte import bits_per_byte, windows
 from kishi.errors import ArtefactError
 from kishi.jsonl import write_json, write_rows
@@ -115,7 +115,7 @@ def _tool_calls(form: Form, model: Any, job: Job) -> Figures:
     if form.is_gguf:
         table, rows = tool_calls.measure(tool_calls.of_gguf(model.model, False), asked)
     else:
-        answers = tool_calls.of_hugging_face(model.model, model.tokenizer, asked)
+        answers = tool_answers.answers(model.model, model.tokenizer, asked, tool_calls.ANSWER_TOKENS)
         table, rows = tool_calls.judged(zip(asked, answers, strict=True))
     return {"figures": {"right": round(sum(row["right"] for row in rows) / len(rows), 4), **table}, "rows": rows}
 

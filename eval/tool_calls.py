@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kishi import gguf_chat, tool_scores
+from kishi import gguf_chat, tool_answers, tool_scores
 from kishi.errors import DataError, KishiError
 from kishi.jsonl import Row, open_bytes, write_rows
 from kishi.progress import track
 
 ANSWER_TOKENS = 160
-_BATCH_TOKENS, _ON_GPU = 16_384, 131_072  # of prompts and answers at once
 Answer = Callable[[tool_scores.Question], str]
 
 
@@ -63,52 +62,6 @@ def of_gguf(model: Any, constrained: bool, most: int = ANSWER_TOKENS) -> Answer:
     return answer
 
 
-def of_hugging_face(model: Any, tokenizer: Any, asked: Sequence[tool_scores.Question], most: int = ANSWER_TOKENS) -> list[str]:
-    """How a Hugging Face model answers each: greedily, without constraint, many at once. A prompt that fills the context gets no answer."""
-    prompts = [_ids(tokenizer, one) for one in asked]
-    room, tokens = model.config.max_position_embeddings, _BATCH_TOKENS if model.device.type == "cpu" else _ON_GPU
-    found = [""] * len(asked)
-    batch: list[int] = []
-    order = sorted((place for place in range(len(asked)) if len(prompts[place]) < room), key=lambda place: len(prompts[place]))
-    for place in track(order, "ask"):
-        batch.append(place)
-        if place == order[-1] or (len(batch) + 1) * (len(prompts[place]) + most) > tokens:
-            answers = _answers(model, tokenizer, [prompts[place] for place in batch], most)
-            for at, answer in zip(batch, answers, strict=True):
-                found[at] = answer
-            batch = []
-    return found
-
-
-def _ids(tokenizer: Any, asked: tool_scores.Question) -> list[int]:
-    text = tokenizer.apply_chat_template(asked.messages, tools=asked.tools, add_generation_prompt=True, tokenize=False)
-    ids: list[int] = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-    return ids
-
-
-def _answers(model: Any, tokenizer: Any, prompts: list[list[int]], most: int) -> list[str]:
-    """Of one batch, filled up on the left; no answer goes past the model's context."""
-    import torch
-
-    from kishi.special_tokens import END_OF_TEXT, PAD, TURN_END
-
-    stops, pad = tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT]), tokenizer.convert_tokens_to_ids(PAD)
-    width, context = max(map(len, prompts)), model.config.max_position_embeddings
-    ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts], device=model.device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
-    with torch.inference_mode():
-        out = model.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=min(most, context - min(map(len, prompts))),
-            do_sample=False, use_cache=True, eos_token_id=stops, pad_token_id=pad,
-        )  # fmt: skip
-    found = []
-    for prompt, new in zip(prompts, out[:, width:].tolist(), strict=True):
-        said = new[: context - len(prompt)]
-        end = next((at for at, token in enumerate(said) if token in stops), len(said))
-        found.append(str(tokenizer.decode(said[:end], skip_special_tokens=False)))
-    return found
-
-
 def run(
     path: Path, asked: Sequence[tool_scores.Question], grammar: bool, most: int, threads: int | None
 ) -> tuple[dict[str, Any], list[Row]]:
@@ -125,7 +78,7 @@ def run(
 
     tokenizer, device = AutoTokenizer.from_pretrained(path), "cuda" if torch.cuda.is_available() else "cpu"
     with hugging_face.opened(path, tokenizer, 0, True, device) as model:
-        return judged(zip(asked, of_hugging_face(model.model, tokenizer, asked, most), strict=True))
+        return judged(zip(asked, tool_answers.answers(model.model, tokenizer, asked, most), strict=True))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Conversations as token ids with labels: only what the assistant says is learnt."""
 
 from collections.abc import Sequence
+from itertools import batched, groupby
 from typing import Any
 
 from kishi.errors import DataError
@@ -14,16 +15,9 @@ _AT_ONCE = 1000  # conversations
 def tokenised(tokenizer: Any, examples: Sequence[Example]) -> list[Row]:
     """(ids, labels) of each conversation; `tools`, where it has some, go to the chat template, whose marks say what the assistant says."""
     rows: list[Row] = []
-    for start in range(0, len(examples), _AT_ONCE):
-        plain, found = [], {}
-        for place, example in enumerate(examples[start : start + _AT_ONCE]):
-            if example.get("tools"):
-                found[place] = _labelled(tokenizer, [example["messages"]], example["tools"])[0]
-            else:
-                plain.append(place)
-        together = _labelled(tokenizer, [examples[start + place]["messages"] for place in plain], None) if plain else []
-        found |= dict(zip(plain, together, strict=True))
-        rows += [found[place] for place in sorted(found)]
+    for tools, alike in groupby(examples, key=lambda example: example.get("tools") or None):
+        for part in batched(alike, _AT_ONCE):
+            rows += _labelled(tokenizer, [example["messages"] for example in part], tools)
     return rows
 
 

@@ -12,7 +12,6 @@ import torch
 
 from kishi.errors import ArtefactError
 from posttrain.likelihood import IGNORED, Row
-from recipes.schema_posttrain import Packed
 
 EXACT = ("sdpa", "eager")  # attentions in which a test shows it
 
@@ -24,16 +23,6 @@ def check_attention(model: Any) -> None:
         raise ArtefactError(
             f"conversations cannot be packed with the attention {found}", fix=f"sft.packing: false, or one of {', '.join(EXACT)}"
         )
-
-
-def prepared(rows: Sequence[Row], limit: int, section: Packed, model: Any, pad: int) -> tuple[Any, Any]:
-    """(data set, its collator; None is TRL's own), packed where the section asks for it."""
-    if section.packing:
-        check_attention(model)
-        return packed(rows, limit), PackedRows(pad)
-    from datasets import Dataset
-
-    return Dataset.from_dict({"input_ids": [ids for ids, _ in rows], "labels": [labels for _, labels in rows]}), None
 
 
 def packed(rows: Sequence[Row], limit: int) -> Any:

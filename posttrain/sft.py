@@ -17,7 +17,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def train(job: Job) -> dict[str, Any]:
     """The same in one of the processes; empty facts in all but the first."""
-    from posttrain import adapters, answers, conversations, examples, lengths, model_folder, packing, training
+    from posttrain import adapters, answers, conversation_trainer, conversations, examples, lengths, model_folder, packing, training
 
     source, section = job.inputs["export-hf"] / "phase2", job.recipe.sft
     training.prepare(job.hardware)
@@ -26,7 +26,7 @@ def train(job: Job) -> dict[str, Any]:
     data = examples.read(job, "sft", lengths.fitting(lengths.conversation_forms, tokenizer, limit))
     rows, heldout = (conversations.tokenised(tokenizer, part) for part in (data.train, data.heldout))
     conversations.check_labels([*rows, *heldout], tokenizer.convert_tokens_to_ids(TURN_END))
-    trainer = _trainer(job, model, tokenizer, rows, limit)
+    trainer = conversation_trainer.make(job, section, model, tokenizer, rows, limit, section.neftune_alpha)
     bf16 = job.hardware.precision == "bf16"
 
     def measure() -> dict[str, Any]:
@@ -52,32 +52,6 @@ def train(job: Job) -> dict[str, Any]:
         "neftune_alpha": section.neftune_alpha,
         **trained,
     }
-
-
-def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) -> Any:
-    from trl import SFTConfig, SFTTrainer
-
-    from posttrain import adapters, packing, training
-
-    section = job.recipe.sft
-    data, collator = packing.prepared(rows, limit, section, model, tokenizer.pad_token_id)
-    steps = training.steps_in(len(data), section.epochs, section.batch_size)
-    config = SFTConfig(
-        **training.arguments(job, section, steps, section.batch_size, limit),
-        max_length=limit,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        neftune_noise_alpha=section.neftune_alpha,
-    )
-    trainer = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=data,
-        processing_class=tokenizer,
-        peft_config=adapters.config(section.lora),
-        data_collator=collator,
-    )
-    training.keep_order(trainer, section.batch_size)
-    return trainer
 
 
 def heldout_losses(model: Any, examples: list[Example], rows: list[Any], bf16: bool) -> dict[str, Any]:

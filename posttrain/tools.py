@@ -25,7 +25,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def train(job: Job) -> dict[str, Any]:
     """The same in one of the processes; empty facts in all but the first."""
-    from posttrain import adapters, conversations, model_folder, packing, tool_answers, training
+    from posttrain import adapters, conversation_trainer, conversations, model_folder, packing, tool_answers, training
     from posttrain.sft import heldout_losses
 
     source, section = job.chat_model, job.recipe.tools
@@ -37,7 +37,7 @@ def train(job: Job) -> dict[str, Any]:
     (trained_on, left_out), (aside, too_long) = (render(tokenizer, part, limit) for part in (rows, heldout))
     _check_room(len(trained_on), len(aside), left_out, too_long, limit)
     conversations.check_labels([*trained_on, *aside], tokenizer.convert_tokens_to_ids(TURN_END))
-    trainer = _trainer(job, model, tokenizer, trained_on, limit)
+    trainer = conversation_trainer.make(job, section, model, tokenizer, trained_on, limit)
     if is_main() and not (job.folder / "before.jsonl").is_file():  # it takes a while: not again after a kill
         write_rows(job.folder / "before.jsonl", tool_answers.measure(model, tokenizer, heldout, section.answer_tokens)[1])
 
@@ -65,32 +65,6 @@ def train(job: Job) -> dict[str, Any]:
         "processes": job.hardware.world_size,
         **weights,
     }
-
-
-def _trainer(job: Job, model: Any, tokenizer: Any, rows: list[Any], limit: int) -> Any:
-    from trl import SFTConfig, SFTTrainer
-
-    from posttrain import adapters, packing, training
-
-    section = job.recipe.tools
-    assert section is not None
-    data, collator = packing.prepared(rows, limit, section, model, tokenizer.pad_token_id)
-    steps = training.steps_in(len(data), section.epochs, section.batch_size)
-    config = SFTConfig(
-        **training.arguments(job, section, steps, section.batch_size, limit),
-        max_length=limit,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    trainer = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=data,
-        processing_class=tokenizer,
-        peft_config=adapters.config(section.lora),
-        data_collator=collator,
-    )
-    training.keep_order(trainer, section.batch_size)
-    return trainer
 
 
 def data(job: Job) -> tuple[list[Row], list[Row]]:

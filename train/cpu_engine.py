@@ -2,7 +2,7 @@
 
 NVIDIA has no CPU path. What is needed, measured with Megatron-Core 0.19.2 and Bridge 0.6.2: tensors asked for on "cuda" are made on
 the CPU; the stream, memory and random-state calls of `torch.cuda` get harmless answers; Bridge, which imports Transformer Engine
-unconditionally, finds an empty module while it loads; `initialize` is told that no GPU is fine. On a GPU machine only the compilation
+unconditionally, finds an empty module while it loads, also where a real one is installed; `initialize` is told that no GPU is fine. On a GPU machine only the compilation
 of helpers is patched.
 """
 
@@ -86,6 +86,7 @@ def engine() -> Iterator[None]:
         _overwrite_logits()
         yield
         return
+    sys.modules["transformer_engine"] = None  # type: ignore[assignment]  # an installed one is not found: its kernels refuse a CPU
     import megatron.core.tensor_parallel.random as megatron_random
 
     for name, answer in _answers().items():
@@ -119,11 +120,13 @@ def _empty_transformer_engine() -> Iterator[None]:
     pytorch.__dict__.update(ops=types.SimpleNamespace(Sequential=Absent))
     pytorch.__dict__.update(dict.fromkeys(("Linear", "LayerNormLinear", "TransformerLayer"), Absent))
     package.__dict__.update(pytorch=pytorch, __path__=[], __version__="0.0.0")
+    hidden = {name: sys.modules[name] for name in (package.__name__,) if name in sys.modules}
     sys.modules.update({package.__name__: package, pytorch.__name__: pytorch})
     try:
         yield
     finally:
         del sys.modules[package.__name__], sys.modules[pytorch.__name__]
+        sys.modules.update(hidden)
 
 
 def _overwrite_logits() -> None:

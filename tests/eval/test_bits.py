@@ -17,7 +17,7 @@ VOCAB = 97
 class Uniform:
     """A model that knows nothing: equal logits for all tokens."""
 
-    device = "cpu"
+    device = torch.device("cpu")
 
     def __call__(self, ids: torch.Tensor) -> Any:
         return SimpleNamespace(logits=torch.zeros(*ids.shape, VOCAB))

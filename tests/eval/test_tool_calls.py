@@ -12,11 +12,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3
 
 from conversion.gguf import convert
 from eval import llama_cpp_model, tool_calls
-from kishi import gguf_chat, tool_scores
+from kishi import gguf_chat, tool_answers, tool_scores
 from kishi import tool_calls as calls
 from kishi.errors import DataError
 from kishi.jsonl import read_rows, write_rows
-from posttrain import tool_answers
 from posttrain.tool_data.make import make
 from recipes.hardware import Hardware
 from recipes.job import Job
@@ -114,9 +113,8 @@ def test_noise_bound_by_the_grammar_never_breaks_a_tag(gguf: Any) -> None:
 def test_both_forms_of_a_model_answer_alike(folder: Path, gguf: Any, tokenizer: Any) -> None:
     asked = tool_calls.load(folder / "rows.jsonl", 3)
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
-    one = tool_calls.of_hugging_face(model, tokenizer, asked, most=8)
-    assert one == [tool_calls.of_hugging_face(model, tokenizer, [question], most=8)[0] for question in asked]  # a batch changes nothing
-    assert one == tool_answers.answers(model, tokenizer, asked, 8)
+    one = tool_answers.answers(model, tokenizer, asked, 8)
+    assert one == [tool_answers.answers(model, tokenizer, [question], 8)[0] for question in asked]  # a batch changes nothing
     assert [text[:3] for text in one] == [tool_calls.of_gguf(gguf, False, most=8)(question)[:3] for question in asked]
 
 

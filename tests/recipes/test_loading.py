@@ -12,7 +12,7 @@ from recipes.stages import chain
 TINY = Path("recipes/kishi-tiny.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted([*Path("recipes").glob("*.yaml"), *Path("bench/recipes").glob("*.yaml")]), ids=lambda p: p.stem)
 def test_every_recipe_loads(path: Path) -> None:
     assert load_recipe(path).name == path.stem
 
