@@ -1,9 +1,9 @@
 """Starts Megatron-Bridge; on a machine without a GPU it first answers the places where Megatron asks for CUDA.
 
-NVIDIA has no CPU path. What is needed, measured with Megatron-Core 0.19.2 and Bridge 0.6.2: tensors asked for on "cuda" are made on
-the CPU; the stream, memory and random-state calls of `torch.cuda` get harmless answers; Bridge, which imports Transformer Engine
-unconditionally, finds an empty module while it loads, also where a real one is installed; `initialize` is told that no GPU is fine. On a GPU machine only the compilation
-of helpers is patched.
+NVIDIA has no CPU path. What is needed, measured with Megatron-Core 0.19.2 and Bridge 0.6.2: tensors asked for on "cuda" are made on the
+CPU; the stream, memory and random-state calls of `torch.cuda` get harmless answers; Bridge, which imports Transformer Engine
+unconditionally, finds an empty module while it loads, also where a real one is installed; `initialize` is told that no GPU is fine. On a
+GPU machine only the compilation of helpers is patched.
 """
 
 import contextlib
